@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an engine is. It knows arrays and jobs; it must not know torch, sockets or files.
+
+An engine is one module in backend/engines/ with two names:
+
+    SPEC: EngineSpec                      readable without importing torch
+    def load(device: str) -> Engine       imports what it needs, puts the weights on the device
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.engines import EngineSpec
+from protocol.jobs import Task
+from protocol.params import Values
+
+Pixels = npt.NDArray[np.float32]
+"""(H, W, 4) straight RGBA, 0..1, encoded as in the file (sRGB), alpha linear."""
+
+
+class Frame(NamedTuple):
+    """A finished picture. `index` is that of its Slot; pixels have the size of the keys."""
+
+    index: int
+    pixels: Pixels
+
+
+class Progress(NamedTuple):
+    """A sign of life between frames. `fraction` of the phase, 0..1."""
+
+    phase: str
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an engine may use while it runs.
+
+    `pictures` gives the pixels of an input by its digest, decoded when it is asked for: hold no
+    more of them than needed. `first` is the index of the first slot to make: those before it were
+    made by an earlier attempt.
+    """
+
+    pictures: Callable[[str], Pixels]
+    params: Values
+    seed: int = 0
+    first: int = 0
+
+
+class Engine(Protocol):
+    """A loaded engine. It stays warm between jobs and keeps nothing of them."""
+
+    def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
+        """Make the task's slots from `context.first` on, in order.
+
+        Every yield is a point at which the job may be cancelled: the generator is then closed.
+        Raises TweencelError for what the artist can mend.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """An engine that was found: its record, and how to load it."""
+
+    spec: EngineSpec
+    load: Callable[[str], Engine]
+    origin: str = ""
+
+
+Registry = Mapping[str, EngineEntry]

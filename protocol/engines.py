@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record in which a backend describes an engine: what it can do, needs and offers to set."""
+
+from __future__ import annotations
+
+import msgspec
+
+from .params import Name, Param
+
+
+class Weights(msgspec.Struct, frozen=True, kw_only=True):
+    """One file of learned numbers. `size` in bytes; `sha256` of the whole file, hex."""
+
+    name: str
+    sha256: str
+    size: int
+    licence: str
+    source: str = ""
+    embedded: bool = False
+    """True if it comes inside the package, so that nothing is ever downloaded."""
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine must have. Memory in GiB of the device."""
+
+    vram_gb: float = 0.0
+    gpu: bool = False
+
+
+class Abilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an artist may expect of the engine."""
+
+    any_t: bool = True
+    alpha: bool = True
+    depth16: bool = True
+
+
+class EngineSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One engine as the add-on shows it. `jobs` are tags of protocol.jobs records."""
+
+    id: Name
+    label: str
+    summary: str
+    version: str
+    jobs: tuple[str, ...]
+    params: tuple[Param, ...] = ()
+    needs: Needs = Needs()
+    can: Abilities = Abilities()
+    weights: tuple[Weights, ...] = ()
+    licence: str = "GPL-3.0-or-later"
+    unavailable: str = ""
+    """Empty, or the sentence that says why this machine cannot run it now."""

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One frozen record for each message. PROTOCOL.md is the authoritative text; this is its code.
+
+Requests go from client to backend, replies the other way. `rid` is the client's number of a
+request and comes back in the reply to it; 0 in a reply means that nobody asked.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from .engines import EngineSpec
+from .errors import ErrorInfo
+from .jobs import Digest, JobId, State, Task
+from .limits import Limits
+from .params import Value
+
+Rid = Annotated[int, Meta(ge=0, lt=2**53)]
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
+Short = Annotated[str, Meta(max_length=200)]
+Version = tuple[Annotated[int, Meta(ge=0, le=10_000)], Annotated[int, Meta(ge=0, le=10_000)]]
+
+
+class File(msgspec.Struct, frozen=True):
+    """A file by its digest and its size in bytes."""
+
+    digest: Digest
+    size: Count
+
+
+class Remainder(msgspec.Struct, frozen=True):
+    """A file the backend lacks, and how many of its first bytes it already holds."""
+
+    digest: Digest
+    offset: Count
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+    """The root of all messages."""
+
+
+# Requests -----------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True, kw_only=True):
+    """The first message on each connection."""
+
+    rid: Rid
+    v: Version
+    client: Short
+
+
+class Ping(Message, frozen=True, kw_only=True):
+    """Is the backend's loop alive? Answered by Pong."""
+
+    rid: Rid
+
+
+class Have(Message, frozen=True, kw_only=True):
+    """The files that a coming job needs; answered by Missing."""
+
+    rid: Rid
+    files: Annotated[tuple[File, ...], Meta(max_length=1000)]
+
+
+class Put(Message, frozen=True, kw_only=True):
+    """With a body: bytes of a file, starting at `offset`. `size` is that of the whole file."""
+
+    digest: Digest
+    offset: Count
+    size: Count
+
+
+class Submit(Message, frozen=True, kw_only=True):
+    """A job; answered by Accepted or Error. The same id with the same job is accepted again."""
+
+    rid: Rid
+    job: JobId
+    engine: Short
+    params: dict[str, Value] = {}
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
+    task: Task
+
+
+class Subscribe(Message, frozen=True, kw_only=True):
+    """Send the job's events after number `after_seq`, those of the past and those to come."""
+
+    rid: Rid
+    job: JobId
+    after_seq: Count = 0
+
+
+class Get(Message, frozen=True, kw_only=True):
+    """Send bytes of a file, from `offset` on, at most `credit` of them; answered by Data."""
+
+    rid: Rid
+    digest: Digest
+    offset: Count
+    credit: Count
+
+
+class Cancel(Message, frozen=True, kw_only=True):
+    """Stop that job and no other; answered by Accepted, then by its Status."""
+
+    rid: Rid
+    job: JobId
+
+
+class ListJobs(Message, frozen=True, kw_only=True, tag="list"):
+    """What jobs are there? Answered by Jobs."""
+
+    rid: Rid
+
+
+Request = Hello | Ping | Have | Put | Submit | Subscribe | Get | Cancel | ListJobs
+
+
+# Replies ------------------------------------------------------------------------------------
+
+
+class Welcome(Message, frozen=True, kw_only=True):
+    """The answer to Hello: who the backend is, what it takes and what it can make."""
+
+    rid: Rid
+    v: Version
+    server_id: Short
+    software: Short
+    chunk: Count
+    window: Count
+    limits: Limits
+    engines: tuple[EngineSpec, ...]
+
+
+class Pong(Message, frozen=True, kw_only=True):
+    """The answer to Ping."""
+
+    rid: Rid
+
+
+class Missing(Message, frozen=True, kw_only=True):
+    """The answer to Have: the files that must be sent, each from its offset on."""
+
+    rid: Rid
+    files: tuple[Remainder, ...]
+
+
+class Granted(Message, frozen=True, kw_only=True):
+    """The backend holds the first `offset` bytes. `rewind`: the last Put did not fit there."""
+
+    digest: Digest
+    offset: Count
+    rewind: bool = False
+
+
+class Stored(Message, frozen=True, kw_only=True):
+    """The file is whole, its digest is right and it is on disk."""
+
+    digest: Digest
+
+
+class Accepted(Message, frozen=True, kw_only=True):
+    """The job is written down (or its cancelling begun)."""
+
+    rid: Rid
+    job: JobId
+
+
+class Status(Message, frozen=True, kw_only=True):
+    """Event: the job's state. `error` is there if it failed."""
+
+    job: JobId
+    seq: Count
+    state: State
+    attempt: Count = 0
+    error: ErrorInfo | None = None
+
+
+class FrameMade(Message, frozen=True, kw_only=True):
+    """Event: the job's `index`-th picture is on disk; fetch it with Get."""
+
+    job: JobId
+    seq: Count
+    index: Count
+    digest: Digest
+    size: Count
+
+
+class Progress(Message, frozen=True, kw_only=True):
+    """How far a job is; kept by nobody. `left` in seconds, `ahead` jobs wait before it."""
+
+    job: JobId
+    phase: Short
+    fraction: Fraction = 0.0
+    made: Count = 0
+    total: Count = 0
+    ahead: Count = 0
+    left: Seconds | None = None
+
+
+class Data(Message, frozen=True, kw_only=True):
+    """With a body: bytes of a file from `offset` on. `size` is that of the whole file."""
+
+    rid: Rid
+    digest: Digest
+    offset: Count
+    size: Count
+
+
+class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One job in a list. `made` of `total` pictures are there."""
+
+    job: JobId
+    engine: str
+    state: State
+    made: Count
+    total: Count
+
+
+class Jobs(Message, frozen=True, kw_only=True):
+    """The answer to ListJobs, oldest first."""
+
+    rid: Rid
+    jobs: tuple[JobSummary, ...]
+
+
+class Error(Message, frozen=True, kw_only=True):
+    """A request was refused. `job` or `digest` name what it was about, if anything."""
+
+    rid: Rid = 0
+    error: ErrorInfo
+    job: str = ""
+    digest: str = ""
+
+
+Reply = (
+    Welcome
+    | Pong
+    | Missing
+    | Granted
+    | Stored
+    | Accepted
+    | Status
+    | FrameMade
+    | Progress
+    | Data
+    | Jobs
+    | Error
+)
