@@ -23,8 +23,10 @@ _reply = msgspec.msgpack.Decoder(Reply)
 class _Envelope(msgspec.Struct):
     """As much of a message as is needed to refuse it politely."""
 
-    type: str
+    type: str = ""
     rid: int = 0
+    job: str = ""
+    digest: str = ""
 
 
 _envelope = msgspec.msgpack.Decoder(_Envelope)
@@ -62,12 +64,22 @@ def decode_reply(frames: Sequence[bytes]) -> tuple[Reply, bytes]:
 
 
 def rid_of(frames: Sequence[bytes]) -> int:
-    """The request number in a message that could not be decoded, or 0."""
-    try:
-        rid = _envelope.decode(frames[0][:MAX_HEADER]).rid
-    except (ValueError, RecursionError, IndexError):
-        return 0
+    """The request number in a message that was refused, or 0."""
+    rid = _open(frames).rid
     return rid if 0 <= rid < 2**53 else 0
+
+
+def subject_of(frames: Sequence[bytes]) -> tuple[str, str]:
+    """The job and the digest that a refused message was about, each empty if there is none."""
+    envelope = _open(frames)
+    return envelope.job[:64], envelope.digest[:64]
+
+
+def _open(frames: Sequence[bytes]) -> _Envelope:
+    try:
+        return _envelope.decode(frames[0][:MAX_HEADER])
+    except (ValueError, RecursionError, IndexError):
+        return _Envelope()
 
 
 def _decode(
@@ -87,9 +99,8 @@ def _decode(
 
 
 def _explain(header: bytes, known: frozenset[object], problem: Exception) -> Exception:
-    try:
-        kind = _envelope.decode(header).type
-    except (ValueError, RecursionError):
+    kind = _open([header]).type
+    if not kind:
         return MalformedMessage("A message is not readable.")
     if kind not in known:
         return UnknownMessage(f"There is no message called {kind[:40]!r}.")

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job from image files to image files, without Blender and without a socket.
+
+It stands on the same scheduler, store and worker as the server, so the pixels are the same.
+"""
+
+from __future__ import annotations
+
+import secrets
+import select
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from protocol.errors import BadInput, BadJob, MissingFile, TweencelError, from_info
+from protocol.jobs import Inbetween, State
+from protocol.limits import Limits
+from protocol.messages import FrameMade, Progress, Status, Submit
+from protocol.params import Value, complete
+from protocol.pictures import check_same_size, check_size, probe
+from protocol.timing import Spacing, drawings, room_between, spaced
+
+from . import registry
+from .config import SOFTWARE, Settings
+from .ledger import Ledger
+from .local import LocalExecutor
+from .scheduler import Scheduler
+from .store import Store
+
+Listener = Callable[[Status | FrameMade | Progress], None]
+
+
+class JobFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A job as a TOML or JSON file. Paths are seen from the file's own folder.
+
+    Either `inbetweens` (one number for all gaps, or one for each), or `key_frames` (the timeline
+    frames of the keys: every frame between them is made), or `times` (the t of each in-between).
+    """
+
+    keys: list[str]
+    inbetweens: int | list[int] | None = None
+    key_frames: list[int] | None = None
+    times: list[list[float]] | None = None
+    spacing: Spacing | list[Spacing] = Spacing.EVEN
+    engine: str = registry.DEFAULT_ENGINE
+    params: dict[str, Value] = {}
+    seed: int = 0
+    out: str = "inbetweens"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be made and where it goes. Frames are numbered `start`, `start` + 1, ..."""
+
+    keys: tuple[Path, ...]
+    gaps: tuple[tuple[float, ...], ...]
+    engine: str
+    params: dict[str, Value]
+    seed: int
+    out: Path
+    start: int = 1
+    digits: int = 4
+    overwrite: bool = False
+
+
+def read_job_file(path: Path) -> Plan:
+    """The plan in a .toml or .json file. Raises MissingFile, BadJob."""
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise MissingFile(f"{path} cannot be read: {problem.strerror}.") from None
+    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
+    try:
+        job = decode(content, type=JobFile)
+    except ValueError as problem:
+        raise BadJob(f"{path} is not a job: {problem}.", fix="See `tweencel run --help`.") from None
+    folder = path.parent
+    return Plan(
+        keys=tuple(folder / key for key in job.keys),
+        gaps=_gaps_of(job),
+        engine=job.engine,
+        params=job.params,
+        seed=job.seed,
+        out=folder / job.out,
+    )
+
+
+def gaps_for(
+    keys: int, counts: int | Sequence[int], spacing: Spacing | Sequence[Spacing]
+) -> tuple[tuple[float, ...], ...]:
+    """The times of each gap between that many keys. Raises BadJob if the numbers do not fit."""
+    rows = [counts] * (keys - 1) if isinstance(counts, int) else list(counts)
+    ways = [spacing] * (keys - 1) if isinstance(spacing, Spacing) else list(spacing)
+    for name, row in (("in-between counts", rows), ("spacings", ways)):
+        if len(row) != keys - 1:
+            raise BadJob(
+                f"{keys} keys have {keys - 1} gaps, but there are {len(row)} {name}.",
+                fix="Give one for all gaps, or one for each.",
+            )
+    if any(count < 0 for count in rows):
+        raise BadJob("A gap has a negative number of in-betweens.", fix="Use 0 or more.")
+    return tuple(spaced(count, way) for count, way in zip(rows, ways, strict=True))
+
+
+def _gaps_of(job: JobFile) -> tuple[tuple[float, ...], ...]:
+    told = [job.inbetweens is not None, job.key_frames is not None, job.times is not None]
+    if sum(told) != 1:
+        raise BadJob(
+            "The job must say how many in-betweens it wants, once.",
+            fix="Give exactly one of inbetweens, key_frames and times.",
+        )
+    if job.times is not None:
+        return tuple(map(tuple, job.times))
+    if job.key_frames is not None:
+        return gaps_for(len(job.keys), room_between(job.key_frames), job.spacing)
+    assert job.inbetweens is not None
+    return gaps_for(len(job.keys), job.inbetweens, job.spacing)
+
+
+def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
+    """Make the plan's frames and tell `listen` what happens; the files in the order of the shot.
+
+    Keys are copied byte for byte. Frames are written whole as they are made. Raises TweencelError;
+    what was wrong with the input is found before anything is written.
+    """
+    contents = _read_keys(plan.keys, settings.limits)
+    entry = registry.find(plan.engine)
+    params = complete(entry.spec.params, plan.params)
+    names = _names(plan)
+    with tempfile.TemporaryDirectory(prefix="tweencel-") as home:
+        shop = _Shop(replace(settings, home=Path(home)), listen)
+        try:
+            digests = tuple(shop.store.add(content) for content in contents)
+            task = Inbetween(keys=digests, gaps=plan.gaps)
+            task.check(settings.limits)
+            _require_free(plan, names)
+            job = secrets.token_hex(16)
+            _write_keys(plan, names, contents)
+            shop.on_frame = lambda frame: _write(
+                plan.out / names[_places(plan)[frame.index]],
+                shop.store.read(frame.digest, 0, frame.size),
+            )
+            shop.make(
+                Submit(rid=0, job=job, engine=plan.engine, params=params, seed=plan.seed, task=task)
+            )
+        finally:
+            shop.close()
+    _write(
+        plan.out / "tweencel.json", _provenance(plan, entry.spec.version, params, digests, names)
+    )
+    return [plan.out / name for name in names]
+
+
+class _Shop:
+    """A scheduler with everything under it, for one job."""
+
+    def __init__(self, settings: Settings, listen: Listener) -> None:
+        self.store = Store(settings.store)
+        self._ledger = Ledger(settings.database)
+        self._executor = LocalExecutor(self.store, settings)
+        self._scheduler = Scheduler(
+            self._ledger, self.store, self._executor, settings.limits, self._publish
+        )
+        self._listen = listen
+        self._end: Status | None = None
+        self.on_frame: Callable[[FrameMade], None] = lambda frame: None
+
+    def make(self, submit: Submit) -> None:
+        """Run one job to its end. Raises the failure it ended with."""
+        self._scheduler.submit(submit)
+        while self._end is None:
+            self._scheduler.tick(time.monotonic())
+            select.select([self._executor.wake], [], [], 0.1)
+        if self._end.state is State.FAILED and self._end.error is not None:
+            raise from_info(self._end.error)
+
+    def close(self) -> None:
+        self._executor.close()
+        self._ledger.close()
+
+    def _publish(self, event: Status | FrameMade | Progress) -> None:
+        if isinstance(event, FrameMade):
+            self.on_frame(event)
+        if isinstance(event, Status) and event.state.ended:
+            self._end = event
+        self._listen(event)
+
+
+def _read_keys(keys: Sequence[Path], limits: Limits) -> list[bytes]:
+    infos = []
+    for key in keys:
+        try:
+            with key.open("rb") as file:
+                info = probe(file, key.name)
+        except OSError as problem:
+            raise MissingFile(f"{key} cannot be read: {problem.strerror}.") from None
+        check_size(info, limits, key.name)
+        infos.append((key.name, info))
+    if infos:
+        check_same_size(infos)
+    return [key.read_bytes() for key in keys]
+
+
+def _names(plan: Plan) -> list[str]:
+    """A file name for each drawing of the shot; keys keep their kind of file."""
+    kinds = [
+        plan.keys[drawing.key].suffix.lower() if drawing.is_key else ".png"
+        for drawing in drawings(plan.gaps)
+    ]
+    return [f"{plan.start + i:0{plan.digits}d}{kind}" for i, kind in enumerate(kinds)]
+
+
+def _places(plan: Plan) -> list[int]:
+    """Where in the shot each in-between stands."""
+    return [i for i, drawing in enumerate(drawings(plan.gaps)) if not drawing.is_key]
+
+
+def _require_free(plan: Plan, names: Sequence[str]) -> None:
+    if plan.overwrite:
+        return
+    taken = [name for name in names if (plan.out / name).exists()]
+    if taken:
+        raise BadInput(
+            f"{plan.out} already holds {taken[0]}{' and others' if taken[1:] else ''}.",
+            fix="Choose another folder with --out, or pass --overwrite.",
+        )
+
+
+def _write_keys(plan: Plan, names: Sequence[str], contents: Sequence[bytes]) -> None:
+    try:
+        plan.out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise BadInput(
+            f"The folder {plan.out} cannot be made: {problem.strerror}.",
+            fix="Choose another folder with --out.",
+        ) from None
+    for drawing, name in zip(drawings(plan.gaps), names, strict=True):
+        if drawing.is_key:
+            _write(plan.out / name, contents[drawing.key])
+
+
+def _write(path: Path, content: bytes) -> None:
+    half = path.with_name(f".{path.name}.part")
+    try:
+        half.write_bytes(content)
+        half.replace(path)
+    except OSError as problem:
+        half.unlink(missing_ok=True)
+        raise TweencelError(
+            f"{path} cannot be written: {problem.strerror}.",
+            fix="Free some space or choose another folder with --out.",
+        ) from None
+
+
+def _provenance(
+    plan: Plan,
+    version: str,
+    params: dict[str, Value],
+    digests: Sequence[str],
+    names: Sequence[str],
+) -> bytes:
+    record = {
+        "software": SOFTWARE,
+        "engine": plan.engine,
+        "engine_version": version,
+        "params": params,
+        "seed": plan.seed,
+        "keys": [
+            {"name": key.name, "sha256": digest}
+            for key, digest in zip(plan.keys, digests, strict=True)
+        ],
+        "drawings": [
+            {"file": name, "key": drawing.key, "t": drawing.t}
+            for name, drawing in zip(names, drawings(plan.gaps), strict=True)
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(record), indent=2)

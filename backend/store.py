@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files named by the sha256 of their bytes: uploads that arrive in pieces, frames that are made.
+
+A file is either whole and true to its name, or it is not there. It knows nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from protocol.errors import BackendBroken, DigestMismatch, DiskFull, TweencelError, UnknownDigest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_REHASH = 1024 * 1024
+
+
+class Store:
+    """A folder of content-addressed files. `add` may be called from any thread."""
+
+    def __init__(self, root: Path) -> None:
+        self._objects = root / "objects"
+        self._parts = root / "parts"
+        for folder in (self._objects, self._parts):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._uploads: dict[str, hashlib._Hash] = {}
+
+    def path(self, digest: str) -> Path:
+        """Where a file of that digest lies, whether it is there or not."""
+        return self._objects / digest[:2] / digest[2:]
+
+    def has(self, digest: str) -> bool:
+        return self.path(digest).exists()
+
+    def add(self, content: bytes) -> str:
+        """Keep a file for good and tell its digest. Raises DiskFull."""
+        digest = hashlib.sha256(content).hexdigest()
+        if not self.has(digest):
+            part = self._parts / f"{digest}.{os.getpid()}.{threading.get_ident()}"
+            with _disk_errors():
+                try:
+                    with part.open("wb") as file:
+                        file.write(content)
+                        _flush(file)
+                    self._settle(part, digest)
+                finally:
+                    part.unlink(missing_ok=True)
+        return digest
+
+    def read(self, digest: str, offset: int, count: int) -> bytes:
+        """At most `count` bytes from `offset` on. Raises UnknownDigest."""
+        try:
+            with self.path(digest).open("rb") as file:
+                file.seek(offset)
+                return file.read(count)
+        except FileNotFoundError:
+            raise _unknown(digest) from None
+
+    def size(self, digest: str) -> int:
+        """Of a whole file, in bytes. Raises UnknownDigest."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            raise _unknown(digest) from None
+
+    def held(self, digest: str) -> int:
+        """How many bytes of an unfinished upload are there."""
+        try:
+            return self._part(digest).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def append(self, digest: str, content: bytes, size: int) -> int:
+        """Add the next bytes of an upload of `size` bytes; tell how many are there now.
+
+        The last piece makes the file whole: it is then in the store. Raises DigestMismatch (the
+        upload starts again from nothing), DiskFull.
+        """
+        held = self.held(digest)
+        hasher = self._uploads.get(digest) if held else hashlib.sha256()
+        if hasher is None:
+            hasher = _hash_of(self._part(digest))
+        with _disk_errors(), self._part(digest).open("ab") as file:
+            file.write(content)
+            held += len(content)
+            if held >= size:
+                _flush(file)
+        hasher.update(content)
+        self._uploads[digest] = hasher
+        if held >= size:
+            self._finish(digest, hasher)
+        return held
+
+    def _finish(self, digest: str, hasher: hashlib._Hash) -> None:
+        del self._uploads[digest]
+        part = self._part(digest)
+        if hasher.hexdigest() != digest:
+            part.unlink(missing_ok=True)
+            raise DigestMismatch("A file arrived with other bytes than its digest promises.")
+        with _disk_errors():
+            self._settle(part, digest)
+
+    def _settle(self, part: Path, digest: str) -> None:
+        target = self.path(digest)
+        target.parent.mkdir(exist_ok=True)
+        part.replace(target)
+        _flush_folder(target.parent)
+
+    def _part(self, digest: str) -> Path:
+        return self._parts / digest
+
+
+def _unknown(digest: str) -> UnknownDigest:
+    return UnknownDigest(f"The backend holds no file {digest[:12]}...")
+
+
+def _hash_of(path: Path) -> hashlib._Hash:
+    hasher = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_REHASH):
+            hasher.update(piece)
+    return hasher
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name != "posix":  # Windows cannot open a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise explain_disk(problem) from problem
+
+
+def explain_disk(problem: OSError) -> TweencelError:
+    """The typed failure for an operating system's error while writing."""
+    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("The disk of the backend is full.")
+    return BackendBroken(f"The backend cannot write: {problem.strerror or problem}.")

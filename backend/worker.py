@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that computes: it loads one engine, keeps it warm, runs and reports.
+
+It knows engines and pictures; it must not know sockets, the ledger or the store. Its files are
+given as paths and its frames leave as bytes, so that the same code can run on another machine.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import NamedTuple
+
+from protocol.errors import BackendBroken, EngineFailed, ErrorInfo, TweencelError
+from protocol.limits import Limits
+from protocol.pictures import PictureInfo
+
+from . import registry, runs
+from .engine import Context, Engine, Frame, Pixels, Progress
+from .imaging import codecs
+
+_AHEAD = 3
+"""Frames that may wait to be encoded, so that a fast engine does not fill the memory."""
+
+
+class _Output(NamedTuple):
+    """How frames are written: as rich as the richest of the keys."""
+
+    depth: int
+    channels: str
+
+
+class Worker:
+    """One engine in one process, at the other end of a pipe."""
+
+    def __init__(self, pipe: Connection[bytes, bytes], device: str, limits: Limits) -> None:
+        self._pipe = pipe
+        self._device = device
+        self._limits = limits
+        self._engine: tuple[str, Engine] | None = None
+        self._stopped: set[int] = set()
+        self._waiting: deque[runs.Run] = deque()
+
+    def serve(self) -> None:
+        """Run orders until the pipe closes."""
+        while True:
+            while not self._waiting:
+                self._take_order()
+            self._do(self._waiting.popleft())
+
+    def _take_order(self) -> None:
+        match runs.decode_order(self._pipe.recv_bytes()):
+            case runs.Run() as run:
+                self._waiting.append(run)
+            case runs.Stop(run):
+                self._stopped.add(run)
+
+    def _do(self, run: runs.Run) -> None:
+        error: ErrorInfo | None = None
+        try:
+            self._run(run)
+        except TweencelError as problem:
+            error = problem.info()
+        except MemoryError:
+            error = _out_of_memory("memory").info()
+        except Exception as problem:  # the border: an engine may raise anything
+            error = explain(problem).info()
+        stopped = run.run in self._stopped
+        self._stopped.clear()
+        self._report(runs.Ended(run.run, stopped, None if stopped else error))
+
+    def _run(self, run: runs.Run) -> None:
+        self._report(runs.Step(run.run, "loading the engine", 0.0))
+        engine = self._load(run.engine)
+        output = _output_for(run, self._limits)
+        context = Context(_reader(run, self._limits), run.params, run.seed, run.first)
+        with _Encoder(output, lambda index, file: self._send(run.run, index, file)) as encoder:
+            steps = engine.run(run.task, context)
+            for step in self._until_stopped(run.run, steps):
+                match step:
+                    case Frame(index, pixels):
+                        encoder.put(index, pixels)
+                    case Progress(phase, fraction):
+                        self._report(runs.Step(run.run, phase, min(max(fraction, 0.0), 1.0)))
+
+    def _until_stopped(
+        self, run: int, steps: Iterator[Frame | Progress]
+    ) -> Iterator[Frame | Progress]:
+        while not self._is_stopped(run) and (step := next(steps, None)) is not None:
+            yield step
+
+    def _is_stopped(self, run: int) -> bool:
+        while self._pipe.poll():
+            self._take_order()
+        return run in self._stopped
+
+    def _load(self, name: str) -> Engine:
+        if self._engine is None or self._engine[0] != name:
+            self._engine = None  # gives the old one's memory back before the new one loads
+            self._engine = (name, registry.find(name).load(self._device))
+        return self._engine[1]
+
+    def _send(self, run: int, index: int, file: bytes) -> None:
+        self._report(runs.Made(run, index))
+        self._pipe.send_bytes(file)
+
+    def _report(self, report: runs.Report) -> None:
+        self._pipe.send_bytes(runs.encode(report))
+
+
+class _Encoder:
+    """Writes frames as files beside the engine's work, one after the other and in order."""
+
+    def __init__(self, output: _Output, send: Callable[[int, bytes], None]) -> None:
+        self._output = output
+        self._send = send
+        self._pool = ThreadPoolExecutor(1, "encoder")
+        self._pending: deque[tuple[int, Future[bytes]]] = deque()
+
+    def __enter__(self) -> _Encoder:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Send what is still being written, unless the engine failed."""
+        if kind is None:
+            self._send_down_to(0)
+        self._pool.shutdown(cancel_futures=True)
+
+    def put(self, index: int, pixels: Pixels) -> None:
+        depth, channels = self._output
+        self._pending.append((index, self._pool.submit(codecs.encode, pixels, depth, channels)))
+        while self._pending and self._pending[0][1].done():
+            self._send_down_to(len(self._pending) - 1)
+        self._send_down_to(_AHEAD)
+
+    def _send_down_to(self, left: int) -> None:
+        while len(self._pending) > left:
+            index, file = self._pending.popleft()
+            self._send(index, file.result())
+
+
+def main(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Limits) -> None:
+    """The entry point of the process."""
+    _end_with_parent()
+    if threads:
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        Worker(pipe, device, limits).serve()
+    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+        return
+
+
+def explain(problem: Exception) -> TweencelError:
+    """A plain sentence for whatever an engine raised."""
+    if "out of memory" in str(problem).lower():
+        return _out_of_memory("GPU memory" if "cuda" in str(problem).lower() else "memory")
+    return EngineFailed(
+        f"The engine failed: {type(problem).__name__}: {str(problem)[:300]}",
+        fix="Try another engine or smaller pictures; report it if it returns.",
+    )
+
+
+def _out_of_memory(kind: str) -> TweencelError:
+    return EngineFailed(
+        f"The engine ran out of {kind}.",
+        fix="Use smaller pictures, or close other programs that use it.",
+        retryable=True,
+    )
+
+
+def _reader(run: runs.Run, limits: Limits) -> Callable[[str], Pixels]:
+    @lru_cache(maxsize=2)
+    def pixels(digest: str) -> Pixels:
+        name = _name_of(run, digest)
+        return codecs.decode(_read(run, digest), name=name, limits=limits).pixels
+
+    return pixels
+
+
+def _read(run: runs.Run, digest: str) -> bytes:
+    try:
+        return Path(run.inputs[digest]).read_bytes()
+    except (KeyError, OSError) as problem:
+        raise BackendBroken(f"{_name_of(run, digest)} cannot be read: {problem}") from problem
+
+
+def _name_of(run: runs.Run, digest: str) -> str:
+    return f"Key {run.task.keys.index(digest) + 1}"
+
+
+def _output_for(run: runs.Run, limits: Limits) -> _Output:
+    infos = [_probe(run, digest) for digest in run.task.inputs()]
+    colour = "RGB" if any("RGB" in info.channels for info in infos) else "L"
+    alpha = "A" if any(info.alpha for info in infos) else ""
+    return _Output(max(info.depth for info in infos), colour + alpha)
+
+
+def _probe(run: runs.Run, digest: str) -> PictureInfo:
+    from protocol.pictures import probe
+
+    with Path(run.inputs[digest]).open("rb") as file:
+        return probe(file, _name_of(run, digest))
+
+
+def _end_with_parent() -> None:
+    """No worker outlives its backend, however that one ended."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
