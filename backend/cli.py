@@ -74,8 +74,12 @@ def serve(
     if connection_file is not None:
         settings = replace(settings, connection=connection_file)
     server = Server(settings)
+
+    def stop(*_: object) -> None:
+        server.stop()
+
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda *_: server.stop())
+        signal.signal(name, stop)
     endpoint: Endpoint = server.connection.endpoint
     typer.echo(f"{SOFTWARE} is ready. The add-on on this machine finds it by itself; else paste:")
     typer.echo(str(endpoint))

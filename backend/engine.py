@@ -24,7 +24,8 @@ Pixels = npt.NDArray[np.float32]
 """(H, W, 4) straight RGBA, 0..1, encoded as in the file (sRGB), alpha linear."""
 
 
-class Frame(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Frame:
     """A finished picture. `index` is that of its Slot; pixels have the size of the keys."""
 
     index: int

@@ -8,6 +8,7 @@ happens through `events`. It puts frames into the store before it tells of them.
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from protocol.errors import ErrorInfo
@@ -23,7 +24,8 @@ class Stepped(NamedTuple):
     fraction: float
 
 
-class FrameStored(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FrameStored:
     """A frame of the run is in the store. `size` in bytes."""
 
     run: int

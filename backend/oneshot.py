@@ -21,7 +21,7 @@ from protocol.jobs import Inbetween, State
 from protocol.limits import Limits
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import Value, complete
-from protocol.pictures import check_same_size, check_size, probe
+from protocol.pictures import PictureInfo, check_same_size, check_size, probe
 from protocol.timing import Spacing, drawings, room_between, spaced
 
 from . import registry
@@ -191,7 +191,7 @@ class _Shop:
 
 
 def _read_keys(keys: Sequence[Path], limits: Limits) -> list[bytes]:
-    infos = []
+    infos: list[tuple[str, PictureInfo]] = []
     for key in keys:
         try:
             with key.open("rb") as file:

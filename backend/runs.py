@@ -57,5 +57,7 @@ class Ended(msgspec.Struct, frozen=True, tag="ended"):
 Report = Step | Made | Ended
 
 encode = msgspec.msgpack.Encoder().encode
-decode_order = msgspec.msgpack.Decoder(Order).decode
-decode_report = msgspec.msgpack.Decoder(Report).decode
+_order: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+_report: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+decode_order = _order.decode
+decode_report = _report.decode

@@ -16,7 +16,7 @@ from protocol.jobs import State
 from protocol.limits import Limits
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import complete
-from protocol.pictures import check_same_size, check_size, probe
+from protocol.pictures import PictureInfo, check_same_size, check_size, probe
 
 from . import registry
 from .executor import Event, Executor, Finished, FrameStored, Stepped
@@ -102,7 +102,7 @@ class Scheduler:
 
     def _check_pictures(self, submit: Submit) -> None:
         keys = submit.task.keys
-        infos = []
+        infos: list[tuple[str, PictureInfo]] = []
         for digest in submit.task.inputs():
             name = f"Key {keys.index(digest) + 1}"
             with self._store.path(digest).open("rb") as file:

@@ -51,7 +51,7 @@ class _Peer:
 
     greeted: bool = False
     seen: float = 0.0
-    outbox: deque[list[bytes | memoryview]] = field(default_factory=deque)
+    outbox: deque[list[bytes | memoryview]] = field(default_factory=deque[list[bytes | memoryview]])
     owed: int = 0
     """Bytes of bodies in the outbox."""
 

@@ -12,14 +12,19 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from protocol.errors import BackendBroken, DigestMismatch, DiskFull, TweencelError, UnknownDigest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 _REHASH = 1024 * 1024
+
+
+class _Hasher(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
 
 
 class Store:
@@ -30,7 +35,7 @@ class Store:
         self._parts = root / "parts"
         for folder in (self._objects, self._parts):
             folder.mkdir(parents=True, exist_ok=True)
-        self._uploads: dict[str, hashlib._Hash] = {}
+        self._uploads: dict[str, _Hasher] = {}
 
     def path(self, digest: str) -> Path:
         """Where a file of that digest lies, whether it is there or not."""
@@ -98,7 +103,7 @@ class Store:
             self._finish(digest, hasher)
         return held
 
-    def _finish(self, digest: str, hasher: hashlib._Hash) -> None:
+    def _finish(self, digest: str, hasher: _Hasher) -> None:
         del self._uploads[digest]
         part = self._part(digest)
         if hasher.hexdigest() != digest:
@@ -121,7 +126,7 @@ def _unknown(digest: str) -> UnknownDigest:
     return UnknownDigest(f"The backend holds no file {digest[:12]}...")
 
 
-def _hash_of(path: Path) -> hashlib._Hash:
+def _hash_of(path: Path) -> _Hasher:
     hasher = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_REHASH):
@@ -145,7 +150,7 @@ def _flush_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors() -> Iterator[None]:
+def _disk_errors() -> Generator[None]:
     try:
         yield
     except OSError as problem:

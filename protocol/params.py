@@ -81,10 +81,18 @@ def check_value(param: Param, value: Value) -> Value:
             fits = isinstance(value, bool)
             wanted = "on or off"
         case IntParam():
-            fits = type(value) is int and param.minimum <= value <= param.maximum
+            fits = (
+                isinstance(value, int)
+                and not isinstance(value, bool)
+                and param.minimum <= value <= param.maximum
+            )
             wanted = f"a whole number between {param.minimum} and {param.maximum}"
         case FloatParam():
-            fits = type(value) in (int, float) and param.minimum <= value <= param.maximum
+            fits = (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and param.minimum <= value <= param.maximum
+            )
             wanted = f"a number between {param.minimum} and {param.maximum}"
         case ChoiceParam():
             allowed = [choice.id for choice in param.choices]
