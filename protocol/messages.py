@@ -7,6 +7,7 @@ request and comes back in the reply to it; 0 in a reply means that nobody asked.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import msgspec
@@ -40,7 +41,11 @@ class Remainder(msgspec.Struct, frozen=True):
     offset: Count
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=str.lower):
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake):
     """The root of all messages."""
 
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One sample of each message; `python -m tests.protocol.samples` records them as golden vectors.
+
+Record anew only when the protocol's version changes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+
+from protocol import codec
+from protocol import messages as m
+from protocol.engines import Abilities, EngineSpec, Needs, Weights
+from protocol.errors import ErrorInfo
+from protocol.jobs import Inbetween, State
+from protocol.limits import Limits
+from protocol.params import BoolParam, Choice, ChoiceParam, FloatParam, IntParam, TextParam
+
+VECTORS = Path(__file__).with_name("vectors.json")
+A, B = "a" * 64, "b" * 64
+JOB = "0123456789abcdef" * 2
+BODY = b"some bytes of a file"
+TASK = Inbetween(keys=(A, B, A), gaps=((0.25, 0.5), ()))
+ENGINE = EngineSpec(
+    id="sample",
+    label="Sample",
+    summary="An engine with one setting of each kind.",
+    version="1.2",
+    jobs=("inbetween",),
+    params=(
+        IntParam(name="steps", label="Steps", default=4, minimum=1, maximum=50),
+        FloatParam(name="scale", label="Scale", default=1.0, minimum=0.25, maximum=2, unit="x"),
+        BoolParam(name="sharp", label="Sharp", default=True, help="Keep the line."),
+        ChoiceParam(name="way", label="Way", default="a", choices=(Choice("a", "A"),)),
+        TextParam(name="prompt", label="Prompt"),
+    ),
+    needs=Needs(vram_gb=1.5),
+    can=Abilities(alpha=False),
+    weights=(Weights(name="w", sha256=A, size=7, licence="MIT", embedded=True),),
+)
+
+SAMPLES: list[m.Message] = [
+    m.Hello(rid=1, v=(1, 0), client="sample"),
+    m.Ping(rid=2),
+    m.Have(rid=3, files=(m.File(A, 20), m.File(B, 2**40))),
+    m.Put(digest=A, offset=0, size=20),
+    m.Submit(rid=4, job=JOB, engine="sample", params={"steps": 3}, seed=7, task=TASK),
+    m.Subscribe(rid=5, job=JOB, after_seq=2),
+    m.Get(rid=6, digest=B, offset=262144, credit=4194304),
+    m.Cancel(rid=7, job=JOB),
+    m.ListJobs(rid=8),
+    m.Welcome(
+        rid=1,
+        v=(1, 0),
+        server_id="f00d",
+        software="sample 1",
+        chunk=262144,
+        window=4194304,
+        limits=Limits(),
+        engines=(ENGINE,),
+    ),
+    m.Pong(rid=2),
+    m.Missing(rid=3, files=(m.Remainder(A, 0),)),
+    m.Granted(digest=A, offset=10, rewind=True),
+    m.Stored(digest=A),
+    m.Accepted(rid=4, job=JOB),
+    m.Status(
+        job=JOB,
+        seq=3,
+        state=State.FAILED,
+        attempt=1,
+        error=ErrorInfo("engine_failed", "It failed.", "Try another.", True),
+    ),
+    m.FrameMade(job=JOB, seq=2, index=0, digest=B, size=99),
+    m.Progress(job=JOB, phase="in-betweening", fraction=0.5, made=1, total=2, left=3.5),
+    m.Data(rid=6, digest=B, offset=0, size=99),
+    m.Jobs(
+        rid=8,
+        jobs=(m.JobSummary(job=JOB, engine="sample", state=State.DONE, made=2, total=2),),
+    ),
+    m.Error(rid=9, error=ErrorInfo("unknown_job", "No such job."), job=JOB),
+]
+
+
+def body_of(message: m.Message) -> bytes | None:
+    """What travels beside the header."""
+    return BODY if isinstance(message, m.Put | m.Data) else None
+
+
+def record() -> None:
+    """Write the vectors."""
+    rows = [
+        {
+            "fields": msgspec.to_builtins(message),
+            "header": bytes(codec.encode(message, body_of(message))[0]).hex(),
+        }
+        for message in SAMPLES
+    ]
+    VECTORS.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    record()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read from picture headers, and what is refused before a pixel is decoded."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import pytest
+
+from protocol.errors import BadImage, ImageTooLarge, SizeMismatch
+from protocol.limits import Limits
+from protocol.pictures import PictureInfo, check_same_size, check_size, probe
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(width: int, height: int, depth: int = 8, colour: int = 6, extra: bytes = b"") -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + extra + chunk(b"IDAT", b"")
+
+
+def jpeg(width: int, height: int, parts: int = 3, depth: int = 8) -> bytes:
+    app = b"\xff\xe1" + struct.pack(">H", 40_002) + b"\0" * 40_000
+    frame = b"\xff\xc2" + struct.pack(">HBHHB", 8 + 3 * parts, depth, height, width, parts)
+    return b"\xff\xd8" + app + b"\xff" + frame + b"\0" * 3 * parts
+
+
+@pytest.mark.parametrize(
+    ("content", "info"),
+    [
+        (png(30, 20), PictureInfo("PNG", 30, 20, 8, "RGBA")),
+        (png(30, 20, 16, 2), PictureInfo("PNG", 30, 20, 16, "RGB")),
+        (png(30, 20, 1, 3), PictureInfo("PNG", 30, 20, 8, "RGB")),
+        (png(30, 20, 8, 3, chunk(b"tRNS", b"\0")), PictureInfo("PNG", 30, 20, 8, "RGBA")),
+        (png(30, 20, 8, 0, chunk(b"gAMA", b"1234")), PictureInfo("PNG", 30, 20, 8, "L")),
+        (png(30, 20, 8, 4), PictureInfo("PNG", 30, 20, 8, "LA")),
+        (jpeg(30, 20), PictureInfo("JPEG", 30, 20, 8, "RGB")),
+        (jpeg(30, 20, 1), PictureInfo("JPEG", 30, 20, 8, "L")),
+    ],
+)
+def test_a_header_tells_size_depth_and_channels(content: bytes, info: PictureInfo) -> None:
+    assert probe(io.BytesIO(content)) == info
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"", "empty"),
+        (b"Dear diary, today I drew a fox.", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n", "broken"),
+        (png(0, 20), "broken"),
+        (png(3, 20, 8, 5), "broken"),
+        (png(30, 20)[:20], "broken"),
+        (jpeg(30, 20, 4), "CMYK"),
+        (jpeg(30, 20, 3, 12), "12 bit"),
+        (jpeg(30, 20)[:30_000], "broken"),
+        (b"\x76\x2f\x31\x01\x02\0\0\0", "EXR"),
+        (b"II*\0\x08\0\0\0", "TIFF"),
+    ],
+)
+def test_anything_else_is_refused_by_name_with_a_fix(content: bytes, word: str) -> None:
+    with pytest.raises(BadImage, match=word) as refusal:
+        probe(io.BytesIO(content), "walk_0001.png")
+    assert refusal.value.text.startswith("walk_0001.png is ")
+    assert "PNG" in refusal.value.fix
+
+
+def test_a_huge_picture_is_refused_from_its_header_alone() -> None:
+    info = probe(io.BytesIO(png(30_000, 30_000)))
+    with pytest.raises(ImageTooLarge, match="30000 x 30000"):
+        check_size(info, Limits())
+
+
+def test_a_very_long_picture_is_refused() -> None:
+    with pytest.raises(ImageTooLarge):
+        check_size(probe(io.BytesIO(png(20_000, 1))), Limits())
+
+
+def test_keys_of_different_sizes_are_refused_with_both_names() -> None:
+    with pytest.raises(SizeMismatch, match=r"a\.png is 30 x 20.*b\.png is 31 x 20"):
+        check_same_size(
+            [("a.png", probe(io.BytesIO(png(30, 20)))), ("b.png", probe(io.BytesIO(png(31, 20))))]
+        )
