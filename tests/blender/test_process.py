@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Blender that the other tests run in is the one they think it is, and it lets go at the end."""
+"""The Blender that the other tests run in is the one they expect, and it lets go at the end."""
 
 from __future__ import annotations
 
