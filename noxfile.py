@@ -179,7 +179,7 @@ def environment(
     files: Sequence[Path],
     says: str,
 ) -> Interpreter:
-    """The environment .nox/NAME with what pip installs for `arguments`, made anew when they change."""
+    """The environment .nox/NAME with what pip installs for the arguments; made anew if they change."""
     folder = NOX / name
     stamp = folder / "made-of"
     made_of = fingerprint([str(base.path), *arguments], files)
