@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs as the client knows them: takes the backend's replies, gives the next requests.
+
+A pure state machine: no sockets, no files, no Blender, and no clock but the `now` it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import count
+from typing import NamedTuple
+
+from protocol.errors import (
+    BackendBroken,
+    DigestMismatch,
+    EngineFailed,
+    MissingInputs,
+    TweencelError,
+    UnknownJob,
+    from_info,
+)
+from protocol.jobs import State, Task
+from protocol.messages import (
+    Accepted,
+    Cancel,
+    Data,
+    Error,
+    FrameMade,
+    Get,
+    Granted,
+    Have,
+    Message,
+    Missing,
+    Progress,
+    Put,
+    Reply,
+    Status,
+    Stored,
+    Submit,
+    Subscribe,
+)
+from protocol.params import Values
+
+from .transfers import Downloads, Uploads
+
+_TRIES = 3
+"""How often the same trouble is met by beginning again before the job fails."""
+
+
+class Stage(StrEnum):
+    """Where a job stands for the artist. The first two and FETCHING are only the client's."""
+
+    PREPARING = "preparing"
+    UPLOADING = "uploading"
+    QUEUED = "queued"
+    RUNNING = "running"
+    FETCHING = "fetching"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+
+
+class Made(NamedTuple):
+    """A picture that the backend holds. `size` in bytes."""
+
+    digest: str
+    size: int
+
+
+class Sink(NamedTuple):
+    """A place that waits for a picture: the `index`-th of a job."""
+
+    job: str
+    index: int
+
+
+@dataclass
+class Job:
+    """One job. `times` says when each stage began, by the clock of the `now` arguments."""
+
+    id: str
+    engine: str
+    params: Values
+    seed: int
+    total: int
+    stage: Stage = Stage.PREPARING
+    task: Task | None = None
+    accepted: bool = False
+    cancelling: bool = False
+    error: TweencelError | None = None
+    progress: Progress | None = None
+    made: dict[int, Made] = field(default_factory=dict)
+    landed: set[int] = field(default_factory=set)
+    times: dict[Stage, float] = field(default_factory=dict)
+    last_seq: int = 0
+    done_there: bool = False
+    tries: int = 0
+    # What was said on the present connection.
+    submitted: bool = False
+    subscribed: bool = False
+    cancel_sent: bool = False
+
+    @property
+    def inputs(self) -> list[str]:
+        return self.task.inputs() if self.task else []
+
+
+class Ledger:
+    """All jobs of this client, and the files on their way."""
+
+    def __init__(self, uploads: Uploads | None = None, downloads: Downloads | None = None) -> None:
+        self.uploads = uploads or Uploads()
+        self.downloads = downloads or Downloads()
+        self.jobs: dict[str, Job] = {}
+        self._rids = count(1)
+        self._fresh_ends: list[Job] = []
+        self._spoiled: dict[str, int] = {}
+
+    # What the artist does ---------------------------------------------------------------------
+
+    def add(self, job: Job, now: float) -> None:
+        """A new job, whose files are still being looked at."""
+        self.jobs[job.id] = job
+        job.times[job.stage] = now
+
+    def prepared(self, job: Job, task: Task, sizes: Mapping[str, int], now: float) -> None:
+        """The job's files are known: `sizes` gives their bytes by digest."""
+        if job.stage.ended:
+            return
+        job.task = task
+        for digest in task.inputs():
+            self.uploads.want(digest, sizes[digest])
+        self._enter(job, Stage.UPLOADING, now)
+
+    def cancel(self, job: Job, now: float) -> None:
+        """The artist does not want it any more."""
+        if job.stage.ended or job.cancelling:
+            return
+        if job.accepted or job.submitted:
+            job.cancelling = True
+        else:
+            self._end(job, Stage.CANCELLED, now)
+
+    def fail(self, job: Job, error: TweencelError, now: float) -> None:
+        """The job cannot go on, for a reason of this side."""
+        if not job.stage.ended:
+            job.error = error
+            self._end(job, Stage.FAILED, now)
+
+    def dismiss(self, job: Job) -> None:
+        """Forget a job that has ended."""
+        if job.stage.ended:
+            self.jobs.pop(job.id, None)
+
+    @property
+    def busy(self) -> bool:
+        return any(not job.stage.ended for job in self.jobs.values())
+
+    def pop_ended(self) -> list[Job]:
+        """The jobs that ended since the last call."""
+        ended, self._fresh_ends = self._fresh_ends, []
+        return ended
+
+    # What is to be said -------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """There is a new connection, on which nothing was said yet."""
+        self.uploads.begin_again()
+        self.downloads.begin_again()
+        for job in self.jobs.values():
+            job.submitted = job.subscribed = job.cancel_sent = False
+
+    def requests(self) -> Iterator[Message]:
+        """What is to be sent now, without the Puts. What was given counts as sent."""
+        rid = next(self._rids)
+        if files := self.uploads.ask(rid):
+            yield Have(rid=rid, files=files)
+        for job in self.jobs.values():
+            if not job.stage.ended:
+                yield from self._requests_of(job)
+        while wanted := self.downloads.next_range():
+            yield Get(rid=next(self._rids), **wanted._asdict())
+
+    def next_put(self) -> Put | None:
+        """The header of the next chunk to send; the caller reads its bytes."""
+        return self.uploads.next_put()
+
+    def _requests_of(self, job: Job) -> Iterator[Message]:
+        if job.cancelling and not job.cancel_sent:
+            job.cancel_sent = True
+            yield Cancel(rid=next(self._rids), job=job.id)
+        if job.stage is Stage.UPLOADING and self._may_submit(job):
+            job.submitted = True
+            yield self._submit(job)
+        if job.accepted and not job.subscribed:
+            job.subscribed = True
+            yield Subscribe(rid=next(self._rids), job=job.id, after_seq=job.last_seq)
+
+    def _may_submit(self, job: Job) -> bool:
+        if job.submitted or job.accepted or job.cancelling:
+            return False
+        return self.uploads.all_stored(job.inputs)
+
+    def _submit(self, job: Job) -> Submit:
+        assert job.task is not None
+        return Submit(
+            rid=next(self._rids),
+            job=job.id,
+            engine=job.engine,
+            params=dict(job.params),
+            seed=job.seed,
+            task=job.task,
+        )
+
+    # What the backend says ----------------------------------------------------------------------
+
+    def take(self, reply: Reply, now: float) -> None:
+        """Any reply but Data."""
+        match reply:
+            case Missing():
+                self.uploads.answer(reply.rid, reply.files)
+            case Granted():
+                self.uploads.granted(reply.digest, reply.offset, reply.rewind)
+            case Stored():
+                self.uploads.stored(reply.digest)
+            case Error():
+                self._take_error(reply, now)
+            case Accepted() | Status() | FrameMade() | Progress():
+                job = self.jobs.get(reply.job)
+                if job is not None and not job.stage.ended:
+                    self._take_news(job, reply, now)
+            case _:
+                pass
+
+    def take_data(self, data: Data, size: int) -> bool:
+        """Whether those bytes are the next ones of a file that we want."""
+        return self.downloads.arrived(data.digest, data.offset, size)
+
+    def sinks(self, digest: str) -> list[Sink]:
+        """Who waits for that file."""
+        return [
+            Sink(job.id, index)
+            for job in self.jobs.values()
+            if not job.stage.ended
+            for index, made in job.made.items()
+            if made.digest == digest and index not in job.landed
+        ]
+
+    def landed(self, job: Job, index: int, now: float) -> None:
+        """The picture lies on our disk under its own name."""
+        job.landed.add(index)
+        self._end_if_complete(job, now)
+
+    def spoiled(self, digest: str, now: float) -> None:
+        """The bytes that came are not those that their name promises: once more, or give up."""
+        self._spoiled[digest] = self._spoiled.get(digest, 0) + 1
+        if self._spoiled[digest] < _TRIES:
+            self.downloads.from_start(digest)
+            return
+        error = DigestMismatch(
+            "A frame arrived damaged, again and again.",
+            fix="Check the network and the backend's disk, then generate again.",
+        )
+        for sink in self.sinks(digest):
+            self.fail(self.jobs[sink.job], error, now)
+        self.downloads.forget(digest)
+
+    def unreadable(self, digest: str, error: TweencelError, now: float) -> None:
+        """That file will not get through, in whichever direction: fail the jobs that need it."""
+        waiting = {sink.job for sink in self.sinks(digest)}
+        needing = {job.id for job in self.jobs.values() if digest in job.inputs}
+        for name in waiting | {name for name in needing if not self.jobs[name].accepted}:
+            self.fail(self.jobs[name], error, now)
+        self.downloads.forget(digest)
+        self.uploads.forget(digest)
+
+    def _take_news(
+        self, job: Job, reply: Accepted | Status | FrameMade | Progress, now: float
+    ) -> None:
+        match reply:
+            case Accepted():
+                job.accepted = True
+                if job.stage is Stage.UPLOADING:
+                    self._enter(job, Stage.QUEUED, now)
+            case Progress():
+                job.progress = reply
+            case _ if reply.seq <= job.last_seq:
+                pass
+            case FrameMade():
+                job.last_seq = reply.seq
+                self._take_frame(job, reply)
+            case Status():
+                job.last_seq = reply.seq
+                self._take_status(job, reply, now)
+
+    def _take_frame(self, job: Job, event: FrameMade) -> None:
+        if event.index in job.landed or event.index >= job.total:
+            return
+        job.made[event.index] = Made(event.digest, event.size)
+        if not job.cancelling:
+            self.downloads.want(event.digest, event.size)
+
+    def _take_status(self, job: Job, event: Status, now: float) -> None:
+        match event.state:
+            case State.QUEUED:
+                self._enter(job, Stage.QUEUED, now)
+            case State.RUNNING:
+                self._enter(job, Stage.RUNNING, now)
+            case State.CANCELLED:
+                self._end(job, Stage.CANCELLED, now)
+            case State.FAILED:
+                job.error = from_info(event.error) if event.error else _unexplained()
+                self._end(job, Stage.FAILED, now)
+            case State.DONE:
+                self._done_there(job, now)
+
+    def _done_there(self, job: Job, now: float) -> None:
+        if len(job.made) < job.total:
+            self._once_more(job, now, _incomplete(job))
+            return
+        job.done_there = True
+        self._enter(job, Stage.FETCHING, now)
+        self._end_if_complete(job, now)
+
+    def _end_if_complete(self, job: Job, now: float) -> None:
+        if job.done_there and len(job.landed) == job.total:
+            self._end(job, Stage.DONE, now)
+
+    def _take_error(self, reply: Error, now: float) -> None:
+        error = from_info(reply.error)
+        if reply.digest:
+            self.unreadable(reply.digest, error, now)
+        elif (job := self.jobs.get(reply.job)) and not job.stage.ended:
+            self._take_job_error(job, error, now)
+
+    def _take_job_error(self, job: Job, error: TweencelError, now: float) -> None:
+        if isinstance(error, UnknownJob) and job.cancelling:
+            self._end(job, Stage.CANCELLED, now)
+        elif isinstance(error, UnknownJob | MissingInputs):
+            # Another backend, one that lost its memory, or one that swept our files.
+            self._once_more(job, now, error)
+        else:
+            self.fail(job, error, now)
+
+    def _once_more(self, job: Job, now: float, error: TweencelError) -> None:
+        job.tries += 1
+        if job.tries >= _TRIES:
+            self.fail(job, error, now)
+            return
+        job.accepted = job.submitted = job.subscribed = False
+        job.last_seq = 0
+        self.uploads.ask_again(job.inputs)
+        self._enter(job, Stage.UPLOADING, now)
+
+    def _enter(self, job: Job, stage: Stage, now: float) -> None:
+        job.stage = stage
+        job.times[stage] = now
+
+    def _end(self, job: Job, stage: Stage, now: float) -> None:
+        self._enter(job, stage, now)
+        self._fresh_ends.append(job)
+        for digest in {made.digest for made in job.made.values()}:
+            if not self.sinks(digest):
+                self.downloads.forget(digest)
+        needed = {digest for other in self.jobs.values() for digest in _needs(other)}
+        for digest in set(job.inputs) - needed:
+            self.uploads.forget(digest)
+
+
+def _needs(job: Job) -> list[str]:
+    return [] if job.stage.ended else job.inputs
+
+
+def _incomplete(job: Job) -> TweencelError:
+    return BackendBroken(
+        f"The backend calls the job done, but told of {len(job.made)} of {job.total} frames."
+    )
+
+
+def _unexplained() -> TweencelError:
+    return EngineFailed("The job failed; the backend does not say why.")

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one live object: a line to a backend, the jobs on it, and their files. It knows no Blender.
+
+`tick` is a plain function that a timer or a test calls; it does a few milliseconds of work.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from protocol.endpoint import Endpoint
+from protocol.engines import EngineSpec
+from protocol.errors import BackendBroken, BackendNotRunning, TweencelError
+from protocol.jobs import Inbetween
+from protocol.limits import CHUNK, WINDOW, Limits
+from protocol.messages import Data, Ping, Put, Reply, Welcome
+from protocol.params import complete
+
+from .ledger import Job, Ledger, Sink, Stage
+from .link import Connect, Line, Link
+from .provenance import describe
+from .storage import Folder, Part, hash_slices, inspect_keys, read_range
+from .work import Order, Work
+
+_log = logging.getLogger(__name__)
+BUDGET = 0.008
+"""Seconds of work in one tick; a single step may end a little later."""
+PING_EVERY = 2.0
+PATIENCE = 6.0
+_AT_ONCE = 2
+"""Messages that are taken before the clock is looked at again."""
+
+
+class Contact(StrEnum):
+    """How we stand with the backend."""
+
+    OFF = "off"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SILENT = "silent"
+    """The connection stands, but the backend does not answer."""
+
+
+class Session:
+    """Everything that goes on between this Blender and one backend."""
+
+    def __init__(self, connect: Connect | None = None, software: Mapping[str, str] | None = None):
+        self.on_landed: Callable[[Work, int], None] = lambda work, index: None
+        self.on_ended: Callable[[Work], None] = lambda work: None
+        self.on_welcome: Callable[[Welcome], None] = lambda welcome: None
+        self.software = dict(software or {})
+        self.endpoint: Endpoint | None = None
+        self.welcome: Welcome | None = None
+        self.ledger = Ledger()
+        self.works: dict[str, Work] = {}
+        self.problem: TweencelError | None = None
+        """A defect of ours that a tick met."""
+        self.longest_tick = 0.0
+        """Seconds; set it to 0 to measure anew."""
+        self._connect = connect or self._open_link
+        self._line: Line | None = None
+        self._parts: dict[str, Part] = {}
+        self._paths: dict[str, Path] = {}
+        self._unsent: tuple[Put, bytes] | None = None
+        self._last_ping = 0.0
+        self._unanswered: float | None = None
+        self._silent = False
+
+    # The backend --------------------------------------------------------------------------------
+
+    def connect(self, endpoint: Endpoint) -> None:
+        """Begin to connect; an earlier line is closed. Jobs that were accepted go on."""
+        self.disconnect()
+        self.problem = None
+        self.endpoint = endpoint
+        self._line = self._connect(endpoint)
+
+    def disconnect(self) -> None:
+        """Close the line. The backend goes on with what it accepted."""
+        if self._line is not None:
+            self._line.close()
+        self._line = None
+        self.welcome = None
+        self._unsent = None
+        self._unanswered, self._silent = None, False
+
+    @property
+    def contact(self) -> Contact:
+        if self._line is None:
+            return Contact.OFF
+        if not self._line.open or self.welcome is None:
+            return Contact.CONNECTING
+        return Contact.SILENT if self._silent else Contact.CONNECTED
+
+    @property
+    def trouble(self) -> TweencelError | None:
+        """What is wrong with the connection, if anything is."""
+        if self.problem is not None:
+            return self.problem
+        match self.contact:
+            case Contact.CONNECTING if self._line is not None:
+                return self._line.problem
+            case Contact.SILENT:
+                return BackendNotRunning(
+                    "The backend does not answer.",
+                    fix="Wait a moment; if it stays silent, restart the backend.",
+                )
+        return None
+
+    @property
+    def engines(self) -> tuple[EngineSpec, ...]:
+        """What the backend can make; empty without one."""
+        return self.welcome.engines if self.welcome else ()
+
+    @property
+    def limits(self) -> Limits:
+        return self.welcome.limits if self.welcome else Limits()
+
+    @property
+    def busy(self) -> bool:
+        """Whether ticks should come quickly."""
+        return self.ledger.busy or self.contact is Contact.CONNECTING
+
+    # Jobs -----------------------------------------------------------------------------------------
+
+    def generate(self, order: Order, now: float | None = None) -> Work:
+        """Take a job on. Nothing is written if it is refused.
+
+        Raises BackendNotRunning, any BadInput, MissingFile or DiskFull.
+        """
+        self._require_backend()
+        inspect_keys(order.keys, self.limits)
+        blank = Inbetween(keys=("0" * 64,) * len(order.keys), gaps=order.gaps)
+        blank.check(self.limits)
+        job = Job(
+            id=uuid.uuid4().hex,
+            engine=order.engine.id,
+            params=complete(order.engine.params, order.params),
+            seed=order.seed,
+            total=len(blank.slots()),
+        )
+        work = Work(job, order, Folder.make(order.parent, order.name))
+        work.preparing = self._prepare(work)
+        try:
+            self._write_provenance(work)
+        except TweencelError:
+            work.folder.discard()
+            raise
+        self.works[job.id] = work
+        self.ledger.add(job, _clock(now))
+        return work
+
+    def cancel(self, job_id: str, now: float | None = None) -> None:
+        """Stop that job and no other."""
+        self.ledger.cancel(self.ledger.jobs[job_id], _clock(now))
+
+    def dismiss(self, job_id: str) -> None:
+        """Forget a job that has ended; its files stay."""
+        self.ledger.dismiss(self.ledger.jobs[job_id])
+        if job_id not in self.ledger.jobs:
+            self.works.pop(job_id, None)
+
+    def close(self) -> None:
+        """End everything at once and leave no half file."""
+        self.disconnect()
+        for part in self._parts.values():
+            part.discard()
+        self._parts.clear()
+
+    # The heart ------------------------------------------------------------------------------------
+
+    def tick(self, now: float | None = None, budget_s: float = BUDGET) -> None:
+        """Do what there is to do for about `budget_s` seconds. Never raises, never blocks."""
+        began = time.perf_counter()
+        now = _clock(now)
+        try:
+            self._step(now, began + budget_s)
+        except Exception as problem:  # the border to the timer: a raise would end it for good
+            _log.exception("A tick failed")
+            self._give_up(problem, now)
+        self.longest_tick = max(self.longest_tick, time.perf_counter() - began)
+
+    def _step(self, now: float, deadline: float) -> None:
+        self._listen(now, deadline)
+        self._mind_silence(now)
+        self._prepare_jobs(now, deadline)
+        self._speak(now, deadline)
+        self._tell_ends()
+
+    def _listen(self, now: float, deadline: float) -> None:
+        while self._line is not None:
+            received = self._line.receive(_AT_ONCE)
+            for message, body in received:
+                self._unanswered, self._silent = None, False
+                self._take(message, body, now)
+            if not received or time.perf_counter() > deadline:
+                return
+
+    def _take(self, message: Reply, body: bytes, now: float) -> None:
+        match message:
+            case Welcome():
+                self._take_welcome(message)
+            case Data():
+                self._take_data(message, body, now)
+            case _:
+                self.ledger.take(message, now)
+
+    def _take_welcome(self, welcome: Welcome) -> None:
+        self.welcome = welcome
+        self._unsent = None
+        self.ledger.uploads.chunk = min(CHUNK, max(1, welcome.chunk))
+        self.ledger.uploads.window = self.ledger.downloads.window = min(WINDOW, welcome.window)
+        self.ledger.connected()
+        self.on_welcome(welcome)
+
+    def _mind_silence(self, now: float) -> None:
+        if self._line is None or not self._line.open:
+            return
+        # Only after what has come was read: the silence may have been ours.
+        self._silent = self._unanswered is not None and now - self._unanswered > PATIENCE
+        if now - self._last_ping >= PING_EVERY and self._line.send(Ping(rid=0)):
+            self._last_ping = now
+            self._unanswered = now if self._unanswered is None else self._unanswered
+
+    def _speak(self, now: float, deadline: float) -> None:
+        if self._line is None or not self._line.open or self.welcome is None:
+            return
+        for message in self.ledger.requests():
+            self._line.send(message)
+        while self._send_chunk(self._line, now) and time.perf_counter() < deadline:
+            pass
+
+    def _send_chunk(self, line: Line, now: float) -> bool:
+        if self._unsent is None:
+            put = self.ledger.next_put()
+            if put is None:
+                return False
+            try:
+                self._unsent = put, self._read_chunk(put)
+            except TweencelError as problem:
+                self.ledger.unreadable(put.digest, problem, now)
+                return True
+        if not line.send(*self._unsent):
+            return False
+        self._unsent = None
+        return True
+
+    # Keys -----------------------------------------------------------------------------------------
+
+    def _prepare_jobs(self, now: float, deadline: float) -> None:
+        for work in self.works.values():
+            while work.preparing is not None:
+                self._prepare_slice(work, now)
+                if time.perf_counter() > deadline:
+                    return
+
+    def _prepare_slice(self, work: Work, now: float) -> None:
+        if work.job.stage.ended:
+            work.preparing = None
+            return
+        try:
+            assert work.preparing is not None
+            next(work.preparing)
+        except StopIteration as end:
+            work.preparing = None
+            task, sizes = end.value
+            self.ledger.prepared(work.job, task, sizes, now)
+        except TweencelError as problem:
+            work.preparing = None
+            self.ledger.fail(work.job, problem, now)
+
+    def _prepare(self, work: Work) -> Iterator[None]:
+        sizes: dict[str, int] = {}
+        for path in dict.fromkeys(work.order.keys):
+            digest, size = yield from hash_slices(path)
+            work.digests[path], sizes[digest] = digest, size
+            self._paths[digest] = path
+        keys = tuple(work.digests[path] for path in work.order.keys)
+        return Inbetween(keys=keys, gaps=work.order.gaps), sizes
+
+    def _read_chunk(self, put: Put) -> bytes:
+        size = min(self.ledger.uploads.chunk, put.size - put.offset)
+        return read_range(self._paths[put.digest], put.offset, size)
+
+    # Frames ---------------------------------------------------------------------------------------
+
+    def _take_data(self, data: Data, body: bytes, now: float) -> None:
+        sinks = self.ledger.sinks(data.digest)
+        if not sinks or not self.ledger.take_data(data, len(body)):
+            return
+        try:
+            part = self._parts.get(data.digest) or self._new_part(data.digest, sinks[0])
+            part.add(body)
+            if self.ledger.downloads.whole(data.digest):
+                self._finish(data.digest, part, sinks, now)
+        except TweencelError as problem:
+            for job in {sink.job for sink in sinks}:
+                self.ledger.fail(self.ledger.jobs[job], problem, now)
+            self._drop(data.digest)
+
+    def _new_part(self, digest: str, sink: Sink) -> Part:
+        part = self._parts[digest] = Part(self.works[sink.job].folder.path, digest)
+        return part
+
+    def _finish(self, digest: str, part: Part, sinks: list[Sink], now: float) -> None:
+        if not part.check():
+            self._drop(digest)
+            self.ledger.spoiled(digest, now)
+            return
+        suffix = part.suffix()
+        part.land([self._target(sink, suffix) for sink in sinks])
+        del self._parts[digest]
+        self.ledger.downloads.forget(digest)
+        for sink in sinks:
+            work = self.works[sink.job]
+            work.made[sink.index] = self._target(sink, suffix).name
+            self.on_landed(work, sink.index)
+            self.ledger.landed(work.job, sink.index, now)
+
+    def _target(self, sink: Sink, suffix: str) -> Path:
+        work = self.works[sink.job]
+        return work.folder.path / work.name_of(sink.index, suffix)
+
+    def _drop(self, digest: str) -> None:
+        if part := self._parts.pop(digest, None):
+            part.discard()
+
+    # Ends -----------------------------------------------------------------------------------------
+
+    def _tell_ends(self) -> None:
+        for job in self.ledger.pop_ended():
+            work = self.works[job.id]
+            for digest in [d for d in self._parts if not self.ledger.sinks(d)]:
+                self._drop(digest)
+            self._close_folder(work)
+            self.on_ended(work)
+
+    def _close_folder(self, work: Work) -> None:
+        if not work.made and work.job.stage is not Stage.DONE:
+            work.folder.discard()
+            return
+        try:
+            self._write_provenance(work)
+        except TweencelError as problem:
+            work.job.error = work.job.error or problem
+
+    def _write_provenance(self, work: Work) -> None:
+        software = self.software | ({"backend": self.welcome.software} if self.welcome else {})
+        work.folder.write_provenance(describe(work, software))
+
+    def _give_up(self, problem: Exception, now: float) -> None:
+        """A defect of ours: show it, and fail the jobs rather than meet it at every tick."""
+        self.problem = problem if isinstance(problem, TweencelError) else _defect(problem)
+        for job in self.ledger.jobs.values():
+            self.ledger.fail(job, self.problem, now)
+
+    def _require_backend(self) -> None:
+        if self.contact is Contact.OFF:
+            raise BackendNotRunning("There is no connection to a backend.")
+        if self.contact is not Contact.CONNECTED:
+            raise self.trouble or BackendNotRunning("The backend has not answered yet.")
+
+    def _open_link(self, endpoint: Endpoint) -> Line:
+        return Link(endpoint, f"tweencel add-on {self.software.get('add-on', '')}".strip())
+
+
+def _clock(now: float | None) -> float:
+    return time.monotonic() if now is None else now
+
+
+def _defect(problem: Exception) -> TweencelError:
+    return BackendBroken(
+        f"The add-on met a defect of its own: {type(problem).__name__}: {problem}.",
+        fix="Connect again; please report it with the text of the system console.",
+    )

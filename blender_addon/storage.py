@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files: reads keys in slices, writes frames whole or not at all, keeps every version apart.
+
+It knows no Blender. Every step is short enough for a drawing program's main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from protocol.errors import (
+    BadInput,
+    DiskFull,
+    ImageTooLarge,
+    MissingFile,
+    TweencelError,
+)
+from protocol.limits import Limits
+from protocol.pictures import PictureInfo, check_same_size, check_size, probe
+
+SLICE = 512 * 1024
+"""Bytes that are read and hashed at a time: 1 to 2 ms."""
+PROVENANCE = "tweencel.json"
+_HEADER = 64 * 1024
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+
+
+def inspect_keys(paths: Sequence[Path], limits: Limits) -> list[PictureInfo]:
+    """What the headers of the key drawings say; no pixel is read.
+
+    Raises MissingFile, BadImage, ImageTooLarge or SizeMismatch.
+    """
+    known: dict[Path, PictureInfo] = {}
+    for path in dict.fromkeys(paths):
+        known[path] = _inspect(path, limits)
+    check_same_size([(path.name, known[path]) for path in paths])
+    return [known[path] for path in paths]
+
+
+def _inspect(path: Path, limits: Limits) -> PictureInfo:
+    with _reading(path), path.open("rb") as file:
+        info = probe(file, path.name)
+        size = os.fstat(file.fileno()).st_size
+    check_size(info, limits, path.name)
+    if size > limits.max_file:
+        raise ImageTooLarge(
+            f"{path.name} has {size // 2**20} MiB.",
+            fix=f"Use files of at most {limits.max_file // 2**20} MiB.",
+        )
+    return info
+
+
+def hash_slices(path: Path) -> Iterator[None]:
+    """A generator that reads one slice at each step and returns (digest, size) at the end.
+
+    Raises MissingFile.
+    """
+    state, size = hashlib.sha256(), 0
+    with _reading(path), path.open("rb") as file:
+        while piece := file.read(SLICE):
+            state.update(piece)
+            size += len(piece)
+            yield
+    return state.hexdigest(), size
+
+
+def read_range(path: Path, offset: int, count: int) -> bytes:
+    """`count` bytes from `offset` on. Raises MissingFile, BadInput if the file became shorter."""
+    with _reading(path), path.open("rb") as file:
+        file.seek(offset)
+        piece = file.read(count)
+    if len(piece) < count:
+        raise BadInput(
+            f"{path.name} changed while it was being sent.", fix="Generate again when it is saved."
+        )
+    return piece
+
+
+class Part:
+    """A frame on its way to the disk, under a name that nobody takes for a frame."""
+
+    def __init__(self, folder: Path, digest: str) -> None:
+        """Raises DiskFull, or MissingFile if the folder cannot be written."""
+        self.path = folder / f".{digest}.part"
+        self._digest = digest
+        self._state = hashlib.sha256()
+        self._start = b""
+        with _writing(self.path):
+            self._file = self.path.open("wb")
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes. Raises DiskFull."""
+        if len(self._start) < _HEADER:
+            self._start += piece[:_HEADER]
+        with _writing(self.path):
+            self._file.write(piece)
+        self._state.update(piece)
+
+    def check(self) -> bool:
+        """Close the file; whether its bytes are those that the digest promises."""
+        with _writing(self.path):
+            self._file.close()
+        return self._state.hexdigest() == self._digest
+
+    def suffix(self) -> str:
+        """The file name's ending for what the bytes are. Raises BadImage."""
+        return _SUFFIXES[probe(io.BytesIO(self._start), "A frame from the backend").format]
+
+    def land(self, targets: Sequence[Path]) -> None:
+        """Give the whole, checked file its names. Raises DiskFull or MissingFile."""
+        for target in targets[1:]:
+            _copy(self.path, target)
+        # No fsync: up to 40 ms on the main thread, for bytes that the backend still holds.
+        with _writing(targets[0]):
+            self.path.replace(targets[0])
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class Folder:
+    """The folder of one job's frames: `NAME_v001`, `NAME_v002`, ... none is ever used twice."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path = path
+        self.name = name
+
+    @classmethod
+    def make(cls, parent: Path, name: str) -> Folder:
+        """The next free version. Raises DiskFull or MissingFile if it cannot be made."""
+        name = safe_name(name)
+        with _writing(parent):
+            parent.mkdir(parents=True, exist_ok=True)
+            version = 1 + max((_version(entry.name, name) for entry in parent.iterdir()), default=0)
+            while True:
+                path = parent / f"{name}_v{version:03d}"
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    version += 1
+                    continue
+                return cls(path, name)
+
+    def frame_name(self, drawing: int, suffix: str = ".png") -> str:
+        """The file name of the `drawing`-th drawing of the shot, keys counted, from 0."""
+        return f"{self.name}_{drawing + 1:04d}{suffix}"
+
+    def keep(self, source: Path, drawing: int) -> str:
+        """A copy of a key, byte for byte, where its own place cannot be referred to."""
+        name = self.frame_name(drawing, source.suffix.lower())
+        with _reading(source), source.open("rb"):
+            pass
+        _copy(source, self.path / name)
+        return name
+
+    def write_provenance(self, record: Mapping[str, Any]) -> Path:
+        """Say beside the frames where they come from. Raises DiskFull."""
+        path = self.path / PROVENANCE
+        half = path.with_name(f".{PROVENANCE}.part")
+        with _writing(path):
+            half.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            half.replace(path)
+        return path
+
+    def discard(self) -> None:
+        """Remove what a job without a single frame left: its record, and the folder if empty."""
+        with contextlib.suppress(OSError):
+            (self.path / PROVENANCE).unlink()
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
+
+def _copy(source: Path, target: Path) -> None:
+    half = target.with_name(f".{target.name}.part")
+    with _writing(target):
+        shutil.copyfile(source, half)
+        half.replace(target)
+
+
+def safe_name(text: str) -> str:
+    """A file name that every system takes, from whatever the artist calls the shot."""
+    name = re.sub(r"[^\w\-]+", "_", text).strip("_")[:60]
+    return name or "shot"
+
+
+def _version(entry: str, name: str) -> int:
+    found = re.fullmatch(re.escape(name) + r"_v(\d{3,6})", entry)
+    return int(found[1]) if found else 0
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise MissingFile(
+            f"{path} is not there.", fix="Relink the strip, or save the drawing again."
+        ) from None
+    except OSError as problem:
+        raise MissingFile(f"{path} cannot be read: {problem.strerror or problem}.") from None
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise _unwritable(path, problem) from None
+
+
+def _unwritable(path: Path, problem: OSError) -> TweencelError:
+    if problem.errno in (28, 122):  # no space left, over quota
+        return DiskFull(f"There is no space left for {path}.")
+    return MissingFile(
+        f"{path} cannot be written: {problem.strerror or problem}.",
+        fix="Choose another output folder in the panel, or allow writing there.",
+    )
