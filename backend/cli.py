@@ -122,10 +122,13 @@ def run(
         )
     plan = replace(plan, out=out or plan.out, start=start, digits=digits, overwrite=overwrite)
     settings = Settings(device=device, threads=threads)
+    try:
+        frames = run_plan(plan, settings, _print_json) if json else _run_with_bar(plan, settings)
+    except KeyboardInterrupt:
+        _err.print(f"Stopped. What was made until now is in {plan.out}.")
+        raise typer.Exit(130) from None
     if json:
-        run_plan(plan, settings, _print_json)
         return
-    frames = _run_with_bar(plan, settings)
     made = sum(map(len, plan.gaps))
     _out.print(f"{made} in-betweens, {len(frames)} drawings in {plan.out}")
 
@@ -154,9 +157,6 @@ def main() -> None:
         if problem.fix:
             _err.print(problem.fix, highlight=False)
         raise SystemExit(_exit_code(problem)) from None
-    except KeyboardInterrupt:
-        _err.print("Stopped.")
-        raise SystemExit(130) from None
 
 
 def _exit_code(problem: TweencelError) -> int:

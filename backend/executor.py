@@ -35,11 +35,15 @@ class FrameStored:
 
 
 class Finished(NamedTuple):
-    """The run is over: all made, `stopped` because it was asked to, or failed with `error`."""
+    """The run is over: all made, `stopped` because it was asked to, or failed with `error`.
+
+    `spent`: seconds for which the engine worked.
+    """
 
     run: int
     stopped: bool
     error: ErrorInfo | None
+    spent: float = 0.0
 
 
 Event = Stepped | FrameStored | Finished

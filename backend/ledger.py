@@ -102,7 +102,9 @@ class Ledger:
             self._add_event(Status(job=submit.job, seq=1, state=State.QUEUED))
         return True
 
-    def move(self, job: str, state: State, error: ErrorInfo | None = None) -> Status:
+    def move(
+        self, job: str, state: State, error: ErrorInfo | None = None, spent: float = 0.0
+    ) -> Status:
         """Set the job's state and tell the event. Entering RUNNING begins a new attempt."""
         with self._db:
             self._db.execute(
@@ -111,7 +113,12 @@ class Ledger:
             )
             attempt = self.job(job).attempt
             status = Status(
-                job=job, seq=self._next_seq(job), state=state, attempt=attempt, error=error
+                job=job,
+                seq=self._next_seq(job),
+                state=state,
+                attempt=attempt,
+                error=error,
+                spent=spent,
             )
             self._add_event(status)
         return status

@@ -152,8 +152,8 @@ class LocalExecutor:
         match report:
             case runs.Step(run, phase, fraction):
                 return Stepped(run, phase, fraction)
-            case runs.Ended(run, stopped, error):
-                return Finished(run, stopped, error)
+            case runs.Ended(run, spent, stopped, error):
+                return Finished(run, stopped, error, spent)
             case runs.Made(run, index):
                 content = pipe.recv_bytes()
                 try:

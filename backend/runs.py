@@ -47,9 +47,10 @@ class Made(msgspec.Struct, frozen=True, tag="made"):
 
 
 class Ended(msgspec.Struct, frozen=True, tag="ended"):
-    """The run is over: all made, stopped, or failed with `error`."""
+    """The run is over: all made, stopped, or failed with `error`. `spent` seconds of work."""
 
     run: int
+    spent: float = 0.0
     stopped: bool = False
     error: ErrorInfo | None = None
 

@@ -176,16 +176,18 @@ class Scheduler:
     def _finish(self, job: str, event: Finished) -> None:
         record = self._ledger.job(job)
         if event.stopped:
-            self._end(job, State.CANCELLED)
+            self._end(job, State.CANCELLED, spent=event.spent)
         elif event.error is not None:
-            self._end(job, State.FAILED, event.error)
+            self._end(job, State.FAILED, event.error, event.spent)
         elif record.made < record.total:
             text = f"The engine made {record.made} of {record.total} frames and stopped."
-            self._end(job, State.FAILED, EngineFailed(text).info())
+            self._end(job, State.FAILED, EngineFailed(text).info(), event.spent)
         else:
-            self._end(job, State.DONE)
+            self._end(job, State.DONE, spent=event.spent)
 
-    def _end(self, job: str, state: State, error: ErrorInfo | None = None) -> None:
+    def _end(
+        self, job: str, state: State, error: ErrorInfo | None = None, spent: float = 0.0
+    ) -> None:
         self._running = None
         log.info("job %s: %s%s", job, state, f": {error.text}" if error else "")
-        self._publish(self._ledger.move(job, state, error))
+        self._publish(self._ledger.move(job, state, error, spent))

@@ -7,10 +7,13 @@ given as paths and its frames leave as bytes, so that the same code can run on a
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from multiprocessing import parent_process
@@ -20,7 +23,7 @@ from typing import NamedTuple
 
 from protocol.errors import BackendBroken, EngineFailed, ErrorInfo, TweencelError
 from protocol.limits import Limits
-from protocol.pictures import PictureInfo
+from protocol.pictures import PictureInfo, probe
 
 from . import registry, runs
 from .engine import Context, Engine, Frame, Pixels, Progress
@@ -47,6 +50,7 @@ class Worker:
         self._engine: tuple[str, Engine] | None = None
         self._stopped: set[int] = set()
         self._waiting: deque[runs.Run] = deque()
+        self._spent = 0.0
 
     def serve(self) -> None:
         """Run orders until the pipe closes."""
@@ -64,6 +68,7 @@ class Worker:
 
     def _do(self, run: runs.Run) -> None:
         error: ErrorInfo | None = None
+        self._spent = 0.0
         try:
             self._run(run)
         except TweencelError as problem:
@@ -74,12 +79,13 @@ class Worker:
             error = explain(problem).info()
         stopped = run.run in self._stopped
         self._stopped.clear()
-        self._report(runs.Ended(run.run, stopped, None if stopped else error))
+        self._report(runs.Ended(run.run, self._spent, stopped, None if stopped else error))
 
     def _run(self, run: runs.Run) -> None:
         self._report(runs.Step(run.run, "loading the engine", 0.0))
-        engine = self._load(run.engine)
-        output = _output_for(run, self._limits)
+        with self._timed():
+            engine = self._load(run.engine)
+        output = _output_for(run)
         context = Context(_reader(run, self._limits), run.params, run.seed, run.first)
         with _Encoder(output, lambda index, file: self._send(run.run, index, file)) as encoder:
             steps = engine.run(run.task, context)
@@ -93,8 +99,20 @@ class Worker:
     def _until_stopped(
         self, run: int, steps: Iterator[Frame | Progress]
     ) -> Iterator[Frame | Progress]:
-        while not self._is_stopped(run) and (step := next(steps, None)) is not None:
+        while not self._is_stopped(run):
+            with self._timed():
+                step = next(steps, None)
+            if step is None:
+                return
             yield step
+
+    @contextlib.contextmanager
+    def _timed(self) -> Generator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._spent += time.perf_counter() - started
 
     def _is_stopped(self, run: int) -> bool:
         while self._pipe.poll():
@@ -149,11 +167,13 @@ class _Encoder:
 def main(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Limits) -> None:
     """The entry point of the process."""
     _end_with_parent()
+    # Ctrl-C in a terminal reaches the whole group; the backend decides what becomes of the job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if threads:
         os.environ["OMP_NUM_THREADS"] = str(threads)
     try:
         Worker(pipe, device, limits).serve()
-    except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
@@ -195,7 +215,7 @@ def _name_of(run: runs.Run, digest: str) -> str:
     return f"Key {run.task.keys.index(digest) + 1}"
 
 
-def _output_for(run: runs.Run, limits: Limits) -> _Output:
+def _output_for(run: runs.Run) -> _Output:
     infos = [_probe(run, digest) for digest in run.task.inputs()]
     colour = "RGB" if any("RGB" in info.channels for info in infos) else "L"
     alpha = "A" if any(info.alpha for info in infos) else ""
@@ -203,8 +223,6 @@ def _output_for(run: runs.Run, limits: Limits) -> _Output:
 
 
 def _probe(run: runs.Run, digest: str) -> PictureInfo:
-    from protocol.pictures import probe
-
     with Path(run.inputs[digest]).open("rb") as file:
         return probe(file, _name_of(run, digest))
 

@@ -176,13 +176,17 @@ class Accepted(Message, frozen=True, kw_only=True):
 
 
 class Status(Message, frozen=True, kw_only=True):
-    """Event: the job's state. `error` is there if it failed."""
+    """Event: the job's state. `error` is there if it failed.
+
+    `spent`: seconds for which the engine worked in the attempt that ended, loading included.
+    """
 
     job: JobId
     seq: Count
     state: State
     attempt: Count = 0
     error: ErrorInfo | None = None
+    spent: Seconds = 0.0
 
 
 class FrameMade(Message, frozen=True, kw_only=True):

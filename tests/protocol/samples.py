@@ -73,6 +73,7 @@ SAMPLES: list[m.Message] = [
         state=State.FAILED,
         attempt=1,
         error=ErrorInfo("engine_failed", "It failed.", "Try another.", True),
+        spent=1.5,
     ),
     m.FrameMade(job=JOB, seq=2, index=0, digest=B, size=99),
     m.Progress(job=JOB, phase="in-betweening", fraction=0.5, made=1, total=2, left=3.5),
