@@ -336,6 +336,9 @@ class Ledger:
         error = from_info(reply.error)
         if reply.digest:
             self.unreadable(reply.digest, error, now)
+        elif asked := self.uploads.asked(reply.rid):
+            for digest in asked:
+                self.unreadable(digest, error, now)
         elif (job := self.jobs.get(reply.job)) and not job.stage.ended:
             self._take_job_error(job, error, now)
 

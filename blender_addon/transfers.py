@@ -61,6 +61,10 @@ class Uploads:
             file.known, file.asked_by = _Known.ASKED, rid
         return tuple(File(digest, file.size) for digest, file in fresh)
 
+    def asked(self, rid: int) -> list[str]:
+        """The files of the Have with that number, if it is not answered yet."""
+        return [d for d, f in self._files.items() if f.known is _Known.ASKED and f.asked_by == rid]
+
     def answer(self, rid: int, missing: Sequence[Remainder]) -> None:
         """The backend's Missing: what it does not name, it holds."""
         offsets = {remainder.digest: remainder.offset for remainder in missing}
