@@ -92,6 +92,13 @@ class Scheduler:
         elif self._running is not None and self._running[1] == job:
             self._executor.stop(self._running[0])
 
+    def tell_queue(self, job: str) -> None:
+        """Publish how many jobs are before that one, if it waits."""
+        waiting = [other.id for other in self._ledger.waiting()]
+        if job in waiting:
+            ahead = waiting.index(job) + (self._running is not None)
+            self._publish(Progress(job=job, phase="waiting", ahead=ahead))
+
     def tick(self, now: float) -> None:
         """Take what the executor tells and start what can be started. `now`: monotonic."""
         for event in self._executor.events():
@@ -128,8 +135,8 @@ class Scheduler:
             self._end(
                 job.id, State.FAILED, BackendBroken(f"No engine could be started: {problem}").info()
             )
-        for ahead, other in enumerate(waiting[1:], start=1):
-            self._publish(Progress(job=other.id, phase="waiting", total=other.total, ahead=ahead))
+        for other in waiting[1:]:
+            self.tell_queue(other.id)
 
     def _run_of(self, run: int, job: Job, first: int) -> Run:
         submit = job.submit

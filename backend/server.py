@@ -225,6 +225,7 @@ class Server:
             self._listeners.setdefault(request.job, set()).add(identity)
         for event in self._ledger.events_after(request.job, request.after_seq):
             self._send(identity, event)
+        self._scheduler.tell_queue(request.job)
 
     def _hand_out(self, identity: bytes, get: m.Get) -> None:
         peer = self._peers[identity]
