@@ -179,7 +179,7 @@ def environment(
     files: Sequence[Path],
     says: str,
 ) -> Interpreter:
-    """The environment .nox/NAME with what pip installs for the arguments; made anew if they change."""
+    """The environment .nox/NAME, made anew if what goes in changes."""
     folder = NOX / name
     stamp = folder / "made-of"
     made_of = fingerprint([str(base.path), *arguments], files)
