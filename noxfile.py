@@ -372,7 +372,7 @@ def check(session: nox.Session) -> None:
         codes = [
             run(session, "checking the format", [tool("ruff"), "format", "--check", "."]),
             run(session, "linting", [tool("ruff"), "check", "."]),
-            run(session, "checking who imports whom", [tool("lint-imports")]),
+            run(session, "checking who imports whom", [tool("lint-imports"), "--no-logo"]),
             run(session, "checking types", [tool("pyright"), "--pythonpath", python.path]),
         ]
         require(session, not any(codes), "a check failed: see the lines above")

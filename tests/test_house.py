@@ -9,8 +9,14 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from backend.config import SOFTWARE
+from backend.engine import Context
+from protocol.jobs import Inbetween
 
 ROOT = Path(__file__).parents[1]
 PRODUCT = ("protocol", "backend", "blender_addon")
@@ -208,8 +214,6 @@ def test_the_addons_rooms_without_blender_import_without_it() -> None:
 
 
 def test_the_backend_says_the_version_of_its_distribution() -> None:
-    from backend.config import SOFTWARE
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert f"tweencel {project['version']}" == SOFTWARE
 
@@ -259,3 +263,17 @@ def test_blender_names_carry_the_products_prefix() -> None:
         if not name.lower().startswith("tweencel")
     ]
     assert stray == []
+
+
+def test_the_engine_in_the_contributing_guide_works_as_it_stands() -> None:
+    guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    recipe: dict[str, Any] = {}
+    exec(guide.partition("```python\n")[2].partition("```")[0], recipe)
+    task = Inbetween(keys=("a" * 64, "b" * 64), gaps=((0.25, 0.5, 0.75),))
+    pictures = {"a" * 64: np.zeros((2, 2, 4), np.float32), "b" * 64: np.ones((2, 2, 4), np.float32)}
+    context = Context(
+        pictures=pictures.__getitem__, params={"cut": recipe["SPEC"].params[0].default}
+    )
+    frames = list(recipe["load"]("cpu").run(task, context))
+    assert [frame.index for frame in frames] == [0, 1, 2]
+    assert [float(frame.pixels.mean()) for frame in frames] == [0.0, 1.0, 1.0]
