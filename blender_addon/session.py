@@ -133,7 +133,7 @@ class Session:
 
         Raises BackendNotRunning, any BadInput, MissingFile or DiskFull.
         """
-        self._require_backend()
+        self.require_backend()
         inspect_keys(order.keys, self.limits)
         blank = Inbetween(keys=("0" * 64,) * len(order.keys), gaps=order.gaps)
         blank.check(self.limits)
@@ -158,6 +158,12 @@ class Session:
     def cancel(self, job_id: str, now: float | None = None) -> None:
         """Stop that job and no other."""
         self.ledger.cancel(self.ledger.jobs[job_id], _clock(now))
+
+    def fail(self, job_id: str, error: TweencelError, now: float | None = None) -> None:
+        """End a job for a reason that lies outside: its result cannot be shown, say."""
+        job = self.ledger.jobs[job_id]
+        self.ledger.cancel(job, _clock(now))
+        self.ledger.fail(job, error, _clock(now))
 
     def dismiss(self, job_id: str) -> None:
         """Forget a job that has ended; its files stay."""
@@ -359,7 +365,8 @@ class Session:
         for job in self.ledger.jobs.values():
             self.ledger.fail(job, self.problem, now)
 
-    def _require_backend(self) -> None:
+    def require_backend(self) -> None:
+        """Raise BackendNotRunning unless a backend answers."""
         if self.contact is Contact.OFF:
             raise BackendNotRunning("There is no connection to a backend.")
         if self.contact is not Contact.CONNECTED:

@@ -137,6 +137,7 @@ class Folder:
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
+        self._kept: list[str] = []
 
     @classmethod
     def make(cls, parent: Path, name: str) -> Folder:
@@ -164,6 +165,7 @@ class Folder:
         with _reading(source), source.open("rb"):
             pass
         _copy(source, self.path / name)
+        self._kept.append(name)
         return name
 
     def write_provenance(self, record: Mapping[str, Any]) -> Path:
@@ -176,9 +178,10 @@ class Folder:
         return path
 
     def discard(self) -> None:
-        """Remove what a job without a single frame left: its record, and the folder if empty."""
-        with contextlib.suppress(OSError):
-            (self.path / PROVENANCE).unlink()
+        """Remove what a job without a single frame left, and the folder if it is empty then."""
+        for name in (PROVENANCE, *self._kept):
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink()
         with contextlib.suppress(OSError):
             self.path.rmdir()
 

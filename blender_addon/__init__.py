@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tweencel's side in Blender. Importing it imports no bpy, so its lower rooms run without it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+
+def _rooms() -> list[ModuleType]:
+    """The rooms with something to register, in order."""
+    from . import live, operators, panels, preferences, properties
+
+    return [preferences, properties, live, operators, panels]
+
+
+def register() -> None:
+    """Called by Blender when the extension is enabled."""
+    import bpy
+
+    for room in _rooms():
+        for cls in getattr(room, "CLASSES", ()):
+            bpy.utils.register_class(cls)
+        if hasattr(room, "register"):
+            room.register()
+
+
+def unregister() -> None:
+    """Called by Blender when the extension is disabled, or at its end."""
+    import bpy
+
+    for room in reversed(_rooms()):
+        if hasattr(room, "unregister"):
+            room.unregister()
+        for cls in reversed(getattr(room, "CLASSES", ())):
+            bpy.utils.unregister_class(cls)

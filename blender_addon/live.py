@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is alive in this Blender: the session, the backend it started, the strips being filled.
+
+One timer calls `beat`. In background mode Blender runs no timers: there a script calls it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bpy
+from bpy.app.handlers import persistent
+
+from protocol.endpoint import Endpoint, parse_endpoint
+from protocol.engines import EngineSpec
+from protocol.errors import BackendNotRunning, TweencelError, UnknownEngine
+from protocol.messages import Welcome
+
+from . import capture, param_props, timeline, vse
+from .backend_process import LocalBackend, find_program, running_backend
+from .ledger import Stage
+from .preferences import preferences_of
+from .properties import settings_of, wish_of
+from .session import Session
+from .shot import Plan, Shot, plan, shown
+from .work import Order, Work
+
+VERSION = "0.1.0"
+_QUICK, _CALM = 0.02, 0.25
+"""Seconds between two beats, while something goes on and else."""
+_PREFERRED_ENGINE = "rife"
+
+
+class Result(NamedTuple):
+    """What a job's strip shows."""
+
+    plan: Plan
+    keys: list[str]
+
+
+class Live:
+    """The one live object of the add-on."""
+
+    def __init__(self) -> None:
+        self.session = Session(software=_software())
+        self.session.on_landed = self._landed
+        self.session.on_ended = self._ended
+        self.session.on_welcome = self._welcomed
+        self.local: LocalBackend | None = None
+        self.results: dict[str, Result] = {}
+        self.notice: TweencelError | None = None
+        """The last thing that went wrong and belongs to no job; shown until the next success."""
+        self._starting = False
+        self._begun = False
+        self._drawn: object = None
+
+    # The backend --------------------------------------------------------------------------------
+
+    @property
+    def starting(self) -> bool:
+        """Whether the local backend was started and has not answered yet."""
+        return self._starting
+
+    def start_local(self, context: bpy.types.Context) -> None:
+        """Connect to this computer's backend; start it if none runs.
+
+        Raises BackendNotFound.
+        """
+        if endpoint := running_backend():
+            self.session.connect(endpoint)
+            return
+        program = find_program(preferences_of(context).executable)
+        self.local = LocalBackend(program, user_folder("backend") / "backend.log")
+        self._starting = True
+
+    def stop_local(self) -> None:
+        """Stop the backend that this Blender started, and no other. Raises BackendNotRunning."""
+        if self.local is None or not self.local.alive:
+            raise BackendNotRunning(
+                "This Blender has started no backend that still runs.",
+                fix="Stop a backend where it was started; an idle one ends by itself.",
+            )
+        self.session.disconnect()
+        self._starting = False
+        self.local.stop()
+
+    def connect(self, text: str) -> None:
+        """Connect to the backend at an address, or to the local one if it is empty.
+
+        Raises BadInput or BackendNotRunning.
+        """
+        endpoint = parse_endpoint(text) if text.strip() else running_backend()
+        if endpoint is None:
+            raise BackendNotRunning("No local backend is running.")
+        _require_online(endpoint)
+        self.session.connect(endpoint)
+
+    def disconnect(self) -> None:
+        self._starting = False
+        self.session.disconnect()
+
+    # Jobs -----------------------------------------------------------------------------------------
+
+    def engine_of(self, settings: Any) -> EngineSpec:
+        """The engine that is chosen, or the usual one. Raises UnknownEngine."""
+        engines = {engine.id: engine for engine in self.session.engines}
+        engine = engines.get(settings.engine or usual_engine(self.session.engines))
+        if engine is None:
+            raise UnknownEngine(f"This backend has no engine called {settings.engine or 'rife'}.")
+        if engine.unavailable:
+            raise UnknownEngine(f"{engine.label} cannot run: {engine.unavailable}")
+        return engine
+
+    def generate(self, context: bpy.types.Context) -> Work:
+        """Make the in-betweens of the selected keys; a strip for them appears at once.
+
+        Raises any TweencelError; then nothing was made.
+        """
+        scene = vse.editing_scene(context)
+        settings = settings_of(scene)
+        shot = capture.selected_shot(context)
+        sheet = plan(shot, wish_of(settings))
+        self.session.require_backend()
+        engine = self.engine_of(settings)
+        timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
+        order = Order(
+            keys=tuple(key.path for key in shot.keys),
+            gaps=sheet.gaps,
+            engine=engine,
+            parent=output_folder(settings),
+            name=shot.name,
+            params=param_props.values(settings, engine),
+            seed=settings.seed,
+            facts=_facts(settings, sheet),
+        )
+        work = self.session.generate(order)
+        self._place(scene, shot, sheet, work)
+        self.notice = None
+        return work
+
+    def _place(self, scene: bpy.types.Scene, shot: Shot, sheet: Plan, work: Work) -> None:
+        try:
+            keys = timeline.key_names(shot, work.folder, sheet)
+            names = shown(sheet.sheet, keys, {})
+            label = timeline.Label(work.job.id, work.job.engine, _generated(sheet))
+            timeline.place(scene, shot, sheet, work.folder.path, names, label)
+        except TweencelError as problem:
+            self.session.fail(work.job.id, problem)
+            raise
+        self.results[work.job.id] = Result(sheet, keys)
+
+    def dismiss(self, job: str) -> None:
+        self.session.dismiss(job)
+        if job not in self.session.works:
+            self.results.pop(job, None)
+
+    def show_all(self) -> None:
+        """Let every strip show what has landed: an undo may have put older names back."""
+        for job in self.results:
+            self._show(self.session.works[job])
+
+    def _landed(self, work: Work, index: int) -> None:
+        self._show(work)
+
+    def _show(self, work: Work) -> None:
+        if result := self.results.get(work.job.id):
+            names = shown(result.plan.sheet, result.keys, work.made)
+            timeline.show(work.job.id, names)
+
+    def _ended(self, work: Work) -> None:
+        if not work.made and work.job.stage is not Stage.DONE:
+            timeline.remove(work.job.id)
+
+    # The beat -------------------------------------------------------------------------------------
+
+    def beat(self) -> float:
+        """Do what there is to do; gives the seconds until the next beat."""
+        if not self._begun:
+            self._begun = True
+            self._begin()
+        self._mind_local()
+        self.session.tick()
+        self._fit_scenes()
+        self._redraw()
+        return _QUICK if self.session.busy or self._starting else _CALM
+
+    def _begin(self) -> None:
+        if preferences_of(bpy.context).start_automatically and not bpy.app.background:
+            self._try(lambda: self.start_local(bpy.context))
+
+    def _mind_local(self) -> None:
+        if self._starting and self.local is not None:
+            self._try(self._poll_local)
+
+    def _poll_local(self) -> None:
+        assert self.local is not None
+        try:
+            endpoint = self.local.poll()
+        except TweencelError:
+            self._starting = False
+            raise
+        if endpoint is not None:
+            self._starting = False
+            self.session.connect(endpoint)
+
+    def _try(self, act: Any) -> None:
+        try:
+            act()
+        except TweencelError as problem:
+            self.notice = problem
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self.notice = None
+        for scene in bpy.data.scenes:
+            param_props.fit(settings_of(scene), welcome.engines)
+
+    def _fit_scenes(self) -> None:
+        for scene in bpy.data.scenes:
+            if not param_props.fits(settings_of(scene), self.session.engines):
+                param_props.fit(settings_of(scene), self.session.engines)
+
+    def _redraw(self) -> None:
+        state = self._state()
+        if state == self._drawn or bpy.app.background:
+            return
+        self._drawn = state
+        for window in bpy.context.window_manager.windows:
+            for area in window.screen.areas:
+                if area.type == "SEQUENCE_EDITOR":
+                    area.tag_redraw()
+
+    def _state(self) -> object:
+        jobs = [
+            (job.id, job.stage, job.cancelling, len(job.landed), job.progress)
+            for job in self.session.ledger.jobs.values()
+        ]
+        return self.session.contact, str(self.session.trouble), str(self.notice), jobs
+
+    def close(self) -> None:
+        """End the line. A backend that we started goes on until it has been idle."""
+        self.session.close()
+
+
+_live: Live | None = None
+
+
+def get() -> Live:
+    """The live object of the registered add-on."""
+    assert _live is not None, "the add-on is not registered"
+    return _live
+
+
+def beat() -> float:
+    """What the timer calls, and in background mode a script."""
+    return get().beat()
+
+
+def usual_engine(engines: Sequence[EngineSpec]) -> str:
+    """The id of the engine that is taken if none was chosen; empty if there are none."""
+    able = [engine.id for engine in engines if not engine.unavailable]
+    return _PREFERRED_ENGINE if _PREFERRED_ENGINE in able else next(iter(able), "")
+
+
+def output_folder(settings: Any) -> Path:
+    """The folder in which a job's own folder is made."""
+    if settings.folder and not (settings.folder.startswith("//") and not bpy.data.filepath):
+        return Path(bpy.path.abspath(settings.folder))
+    if bpy.data.filepath:
+        return Path(bpy.data.filepath).parent / "tweencel"
+    return user_folder("frames")
+
+
+def user_folder(name: str) -> Path:
+    """A folder of the add-on's own in the user's Blender profile."""
+    try:
+        return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=True))
+    except ValueError:  # not installed as an extension
+        return Path(bpy.utils.user_resource("DATAFILES", path=f"tweencel/{name}", create=True))
+
+
+def _require_online(endpoint: Endpoint) -> None:
+    if not endpoint.loopback and not bpy.app.online_access:
+        raise BackendNotRunning(
+            f"{endpoint.address} is on another computer, and Blender is set to stay offline.",
+            fix="Turn on Edit > Preferences > System > Network > Allow Online Access.",
+        )
+
+
+def _software() -> dict[str, str]:
+    return {"add-on": VERSION, "blender": bpy.app.version_string}
+
+
+def _generated(sheet: Plan) -> str:
+    return "".join(("k" if e.drawing.is_key else "g") * e.hold for e in sheet.sheet)
+
+
+def _facts(settings: Any, sheet: Plan) -> dict[str, Any]:
+    return {
+        "timing": {"fit": settings.fit, "step": settings.step, "spacing": settings.spacing},
+        "sheet": [
+            {"key": e.drawing.key, "t": e.drawing.t, "frame": e.frame, "hold": e.hold}
+            for e in sheet.sheet
+        ],
+    }
+
+
+@persistent
+def _after_undo(*_: object) -> None:
+    if _live is not None:
+        _live.show_all()
+
+
+_HANDLERS = ("undo_post", "redo_post")
+
+
+def register() -> None:
+    global _live
+    _live = Live()
+    for name in _HANDLERS:
+        getattr(bpy.app.handlers, name).append(_after_undo)
+    # In background mode it would never be called, and a timer that is still there when bpy 4.5
+    # ends keeps the process from ending.
+    if not bpy.app.background:
+        bpy.app.timers.register(beat, first_interval=_CALM, persistent=True)
+
+
+def unregister() -> None:
+    global _live
+    if bpy.app.timers.is_registered(beat):
+        bpy.app.timers.unregister(beat)
+    for name in _HANDLERS:
+        getattr(bpy.app.handlers, name).remove(_after_undo)
+    if _live is not None:
+        _live.close()
+    _live = None

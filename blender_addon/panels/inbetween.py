@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: TID252
+"""The panel of the main job: which keys, how many in-betweens, made by what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from protocol.errors import TweencelError
+
+from .. import capture, live, param_props, timeline, vse
+from ..properties import settings_of, wish_of
+from ..shot import Fit, Shot, plan
+from ..wording import (
+    Line,
+    engine_label,
+    engine_lines,
+    error_lines,
+    gap_labels,
+    summary,
+)
+from .sidebar import Sidebar, draw_lines
+
+
+class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
+    bl_idname = "TWEENCEL_PT_inbetween"
+    bl_label = "In-Betweens"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        scene = vse.editing_scene(context)
+        settings = settings_of(scene)
+        shot = _draw_source(layout, context, settings)
+        _draw_timing(layout, settings, shot)
+        _draw_engine(layout, context, settings)
+        layout.prop(settings, "folder")
+        if warning := timeline.view_warning(scene):
+            draw_lines(layout, context, [Line(warning, "INFO")])
+        row = layout.row()
+        row.scale_y = 1.5
+        row.operator("tweencel.generate", icon="RENDER_ANIMATION")
+
+
+def _draw_source(
+    layout: bpy.types.UILayout, context: bpy.types.Context, settings: Any
+) -> Shot | None:
+    shot, lines = source_lines(context, settings)
+    draw_lines(layout, context, lines)
+    return shot
+
+
+def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None, list[Line]]:
+    """The keys that are selected, if they can be read, and what the panel says of them."""
+    try:
+        shot = capture.selected_shot(context)
+    except TweencelError as problem:
+        return None, error_lines(problem)
+    notes = [Line(note, "INFO") for note in shot.notes]
+    try:
+        return shot, [Line(summary(shot, plan(shot, wish_of(settings))), "KEYFRAME"), *notes]
+    except TweencelError as problem:
+        return shot, [*error_lines(problem), *notes]
+
+
+def _draw_timing(layout: bpy.types.UILayout, settings: Any, shot: Shot | None) -> None:
+    column = layout.column()
+    column.use_property_split = True
+    column.prop(settings, "fit")
+    if settings.fit == Fit.ROOM.value or settings.fill:
+        column.prop(settings, "step")
+    column.prop(settings, "fill")
+    if not settings.fill:
+        column.prop(settings, "count")
+    column.prop(settings, "spacing")
+    if shot is not None:
+        _draw_gaps(layout, settings, shot)
+
+
+def _draw_gaps(layout: bpy.types.UILayout, settings: Any, shot: Shot) -> None:
+    labels = gap_labels(shot, wish_of(settings))
+    box = layout.box().column(align=True)
+    for number, label in enumerate(labels):
+        row = box.row(align=True)
+        row.label(text=label)
+        if number < len(settings.gaps):
+            gap = settings.gaps[number]
+            row.prop(gap, "own", text="")
+            if gap.own:
+                row.prop(gap, "count", text="")
+    if len(settings.gaps) != len(labels):
+        box.operator("tweencel.fit_gaps")
+
+
+def _draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
+    engines = live.get().session.engines
+    if not engines:
+        return
+    chosen = settings.engine or live.usual_engine(engines)
+    layout.menu("TWEENCEL_MT_engine", text=engine_label(engines, chosen))
+    for engine in engines:
+        if engine.id == chosen:
+            draw_lines(layout, context, engine_lines(engine))
+            column = layout.column()
+            column.use_property_split = True
+            for row in param_props.rows(settings, engine):
+                column.prop(settings.engines[engine.id], row.path, text=row.label)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From files to Blender: the strip on which the in-betweens appear.
+
+Its elements always name files that exist. Elements that were appended through Python have a size
+that nobody set (4.5 to 5.2: whatever was in memory), and Blender takes that size for the magenta
+picture of a missing file: it may end the program. So a frame is named only when it has landed.
+
+Key frames are the original files, also when they lie in another folder: a strip has one folder for
+all elements, but an element may be named `../keys/a.png`. That survives saving, moving the .blend
+file and making paths relative (4.5 to 5.2), and a key that is painted over is seen at once. Only
+where no such name exists (another drive on Windows, more than 255 bytes) is a copy made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bpy
+
+from protocol.errors import NoRoom
+
+from . import vse
+from .shot import Plan, Shot
+from .storage import PROVENANCE as PROVENANCE_FILE
+from .storage import Folder
+from .timeline_mark import ENGINE, GENERATED, JOB, PROVENANCE, job_of
+
+_LAST_CHANNEL = 128
+_LONGEST_NAME = 255
+"""Bytes in the file name of a strip's element."""
+_COLOUR = "COLOR_05"
+_LOOK = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "filter")
+_CROP = ("min_x", "max_x", "min_y", "max_y")
+
+
+class Label(NamedTuple):
+    """What the strip tells about itself."""
+
+    job: str
+    engine: str
+    generated: str
+    """As timeline_mark.GENERATED."""
+
+
+def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
+    """How the elements name the key files. Raises MissingFile or DiskFull if one must be copied."""
+    drawings = [e.drawing for e in plan.sheet]
+    numbers = [number for number, drawing in enumerate(drawings) if drawing.is_key]
+    return [
+        _relative_name(key.path, folder.path) or folder.keep(key.path, number)
+        for key, number in zip(shot.keys, numbers, strict=True)
+    ]
+
+
+def _relative_name(path: Path, folder: Path) -> str:
+    try:
+        name = Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:  # another drive
+        return ""
+    return name if len(name.encode()) <= _LONGEST_NAME else ""
+
+
+def free_channel(scene: bpy.types.Scene, above: int, start: int, stop: int) -> int:
+    """The lowest unlocked channel above `above` with nothing in frames start..stop-1.
+
+    Raises NoRoom if there is none.
+    """
+    level = vse.open_level(scene)
+    taken = {s.channel for s in level.strips if vse.begin(s) < stop and vse.end(s) > start}
+    for channel in range(above + 1, _LAST_CHANNEL + 1):
+        if channel not in taken and not level.channels[channel].lock:
+            return channel
+    raise NoRoom(
+        f"No channel above {above} is free from frame {start} to {stop - 1}.",
+        fix="Clear or unlock a channel above the keys.",
+    )
+
+
+def place(
+    scene: bpy.types.Scene, shot: Shot, plan: Plan, folder: Path, names: Sequence[str], label: Label
+) -> str:
+    """Make the strip that shows `names`, one a frame from the plan's start. Gives its name.
+
+    Raises NoRoom; then nothing was made.
+    """
+    level = vse.open_level(scene)
+    channel = free_channel(scene, shot.channel, plan.start, plan.end)
+    first = os.path.normpath(folder / names[0])
+    # The operator image_strip_add ends Blender 5.0 in background mode, and its frame arguments
+    # changed; this call has not.
+    strip = level.strips.new_image(
+        name=f"{shot.name} in-betweens", filepath=first, channel=channel, frame_start=plan.start
+    )
+    strip.directory = _folder_path(folder)
+    strip.elements[0].filename = names[0]
+    for name in names[1:]:
+        strip.elements.append(name)
+    _dress(strip, level.strips.get(shot.model))
+    _mark(strip, folder, label)
+    # The keys stay selected, so that the artist can change a number and generate again.
+    strip.select = False
+    return strip.name
+
+
+def show(job: str, names: Sequence[str]) -> None:
+    """Let the strips of a job show `names`, one for each element."""
+    for strip in strips_of(job):
+        if len(strip.elements) != len(names):
+            continue  # the artist cut it (a hard split): what is left is theirs
+        for element, name in zip(strip.elements, names, strict=True):
+            if element.filename != name:
+                element.filename = name
+
+
+def remove(job: str) -> None:
+    """Remove the strips of a job that made nothing."""
+    for scene in bpy.data.scenes:
+        for level in _levels(scene):
+            for strip in [s for s in level.strips if job_of(s) == job]:
+                level.strips.remove(strip)
+
+
+def strips_of(job: str) -> Iterator[Any]:
+    """The strips that show a job's frames, in whichever scene: copies too. They are looked up
+    anew each time, because an undo leaves old references dangling."""
+    for scene in bpy.data.scenes:
+        editor = scene.sequence_editor
+        for strip in editor.strips_all if editor else ():
+            if strip.type == "IMAGE" and job_of(strip) == job:
+                yield strip
+
+
+def view_warning(scene: bpy.types.Scene) -> str:
+    """A sentence if the scene's view transform changes drawn colours, else an empty text."""
+    transform = scene.view_settings.view_transform
+    if transform == "Standard":
+        return ""
+    return f"View transform {transform} shifts drawn colours: Standard shows them as drawn"
+
+
+def _levels(scene: bpy.types.Scene) -> Iterator[Any]:
+    editor = scene.sequence_editor
+    if editor is None:
+        return
+    yield editor
+    yield from [strip for strip in editor.strips_all if strip.type == "META"]
+
+
+def _folder_path(folder: Path) -> str:
+    path = str(folder)
+    if bpy.data.filepath:
+        with contextlib.suppress(ValueError):  # another drive
+            path = bpy.path.relpath(path)
+    return path.rstrip("/\\") + "/"
+
+
+def _dress(strip: Any, model: Any) -> None:
+    strip.blend_type = "ALPHA_OVER"
+    strip.alpha_mode = "STRAIGHT"
+    strip.colorspace_settings.name = "sRGB"
+    strip.color_tag = _COLOUR
+    if model is None or model.type != "IMAGE":
+        return
+    # Drawings are often scaled to fit the frame when they are added: the result must lie on them.
+    for name in _LOOK:
+        setattr(strip.transform, name, getattr(model.transform, name))
+    strip.transform.origin = model.transform.origin
+    for name in _CROP:
+        setattr(strip.crop, name, getattr(model.crop, name))
+    strip.use_flip_x, strip.use_flip_y = model.use_flip_x, model.use_flip_y
+
+
+def _mark(strip: Any, folder: Path, label: Label) -> None:
+    strip[JOB] = label.job
+    strip[ENGINE] = label.engine
+    strip[GENERATED] = label.generated
+    strip[PROVENANCE] = _folder_path(folder) + PROVENANCE_FILE

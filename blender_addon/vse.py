@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where strips are and when, said in the same way in every Blender version.
+
+From 5.1 on the names frame_final_start and the like are deprecated; 6.0 is to remove them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+
+def editing_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene whose sequencer the artist looks at. Since 5.0 it may be another than the
+    active one."""
+    return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def open_level(scene: bpy.types.Scene) -> Any:
+    """The editor, or the meta strip that is open for editing in it: both have strips and channels.
+
+    None if the scene has no editor yet.
+    """
+    editor = scene.sequence_editor
+    if editor is None:
+        return None
+    return editor.meta_stack[-1] if len(editor.meta_stack) else editor
+
+
+def begin(strip: Any) -> int:
+    """The frame on which the strip is first seen."""
+    return strip.left_handle if hasattr(strip, "left_handle") else strip.frame_final_start
+
+
+def end(strip: Any) -> int:
+    """The frame after the last on which the strip is seen."""
+    return strip.right_handle if hasattr(strip, "right_handle") else strip.frame_final_end

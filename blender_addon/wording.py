@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panels say, as plain data: they only draw it. It knows no Blender."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from protocol.engines import EngineSpec
+from protocol.errors import TweencelError
+
+from .ledger import Job, Stage
+from .session import Contact, Session
+from .shot import Plan, Shot, Wish, counts
+
+
+class Line(NamedTuple):
+    """A line of text with one of Blender's icons. `alert`: something is wrong."""
+
+    text: str
+    icon: str = "NONE"
+    alert: bool = False
+
+
+class JobView(NamedTuple):
+    """A job in the panel. `fraction` 0..1, or None where no bar is drawn."""
+
+    job: str
+    title: str
+    status: str
+    fraction: float | None
+    lines: list[Line]
+    can_cancel: bool
+    can_dismiss: bool
+    has_folder: bool
+
+
+def plural(number: int, one: str, many: str = "") -> str:
+    """`1 key`, `2 keys`."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def error_lines(error: TweencelError) -> list[Line]:
+    """What happened, and below it what to do."""
+    lines = [Line(error.text, "ERROR", alert=True)]
+    return [*lines, Line(error.fix, "INFO")] if error.fix else lines
+
+
+def contact_line(session: Session, starting: bool) -> Line:
+    """How we stand with the backend."""
+    if starting:
+        return Line("The local backend is starting ...", "SORTTIME")
+    where = session.endpoint.address.removeprefix("tcp://") if session.endpoint else ""
+    match session.contact:
+        case Contact.OFF:
+            return Line("Not connected", "UNLINKED")
+        case Contact.CONNECTING:
+            return Line(f"Connecting to {where} ...", "SORTTIME")
+        case Contact.SILENT:
+            return Line(f"{where} does not answer", "ERROR", alert=True)
+        case Contact.CONNECTED:
+            software = session.welcome.software if session.welcome else ""
+            return Line(f"{software} at {where}", "LINKED")
+
+
+def summary(shot: Shot, plan: Plan) -> str:
+    """`3 keys, 2 gaps, 15 frames to make`."""
+    keys, gaps = plural(len(shot.keys), "key"), plural(len(plan.gaps), "gap")
+    return f"{keys}, {gaps}, {plural(plan.total, 'frame')} to make"
+
+
+def gap_labels(shot: Shot, wish: Wish) -> list[str]:
+    """For each gap its frames and how many in-betweens it gets."""
+    frames = shot.key_frames
+    return [
+        f"{first} to {second}: {count}"
+        for first, second, count in zip(frames, frames[1:], counts(shot, wish), strict=False)
+    ]
+
+
+def engine_label(engines: Sequence[EngineSpec], chosen: str) -> str:
+    """The name of the chosen engine, also if this backend lacks it."""
+    for engine in engines:
+        if engine.id == chosen:
+            return engine.label
+    return f"{chosen} (not on this backend)" if chosen else "No engine"
+
+
+def engine_lines(engine: EngineSpec) -> list[Line]:
+    """What is worth knowing about an engine before the button is pressed."""
+    lines = [Line(engine.summary)]
+    if engine.unavailable:
+        lines.append(Line(engine.unavailable, "ERROR", alert=True))
+    if not engine.can.alpha:
+        lines.append(Line("Makes no transparency", "INFO"))
+    if engine.needs.vram_gb:
+        lines.append(Line(f"Needs about {engine.needs.vram_gb:g} GB of GPU memory", "INFO"))
+    return lines
+
+
+def job_view(job: Job, name: str, uploaded: float) -> JobView:
+    """One job. `uploaded` is the part of its keys that the backend holds, 0..1."""
+    return JobView(
+        job=job.id,
+        title=name,
+        status=_status(job, uploaded),
+        fraction=_fraction(job, uploaded),
+        lines=error_lines(job.error) if job.error else [],
+        can_cancel=not job.stage.ended and not job.cancelling,
+        can_dismiss=job.stage.ended,
+        has_folder=bool(job.landed) or not job.stage.ended,
+    )
+
+
+def job_views(session: Session) -> list[JobView]:
+    """All jobs, the newest first."""
+    uploads = session.ledger.uploads
+    return [
+        job_view(work.job, work.folder.path.name, uploads.fraction(work.job.inputs))
+        for work in reversed(session.works.values())
+    ]
+
+
+def time_left(seconds: float) -> str:
+    """`about 40 s left`, `about 3 min left`."""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    return f"about {round(seconds / 60)} min left"
+
+
+def _status(job: Job, uploaded: float) -> str:
+    if job.cancelling and not job.stage.ended:
+        return "Cancelling ..."
+    match job.stage:
+        case Stage.PREPARING:
+            return "Reading the keys"
+        case Stage.UPLOADING:
+            return f"Sending the keys, {uploaded:.0%}"
+        case Stage.QUEUED:
+            ahead = job.progress.ahead if job.progress else 0
+            return f"Waiting behind {plural(ahead, 'job')}" if ahead else "Waiting"
+        case Stage.RUNNING | Stage.FETCHING:
+            return _running(job)
+        case Stage.DONE:
+            return f"{plural(job.total, 'frame')} made"
+        case Stage.FAILED:
+            return f"Failed with {len(job.landed)} of {plural(job.total, 'frame')}"
+        case Stage.CANCELLED:
+            return f"Cancelled with {len(job.landed)} of {plural(job.total, 'frame')}"
+
+
+def _running(job: Job) -> str:
+    parts = [f"{len(job.landed)} of {plural(job.total, 'frame')}"]
+    if job.progress and job.progress.phase and not job.landed:
+        parts.append(job.progress.phase)
+    if job.progress and job.progress.left is not None and job.stage is Stage.RUNNING:
+        parts.append(time_left(job.progress.left))
+    return ", ".join(parts)
+
+
+def _fraction(job: Job, uploaded: float) -> float | None:
+    match job.stage:
+        case Stage.UPLOADING:
+            return uploaded
+        case Stage.RUNNING | Stage.FETCHING:
+            return len(job.landed) / job.total
+        case Stage.QUEUED | Stage.PREPARING:
+            return 0.0
+    return None
