@@ -24,3 +24,6 @@ class TWEENCEL_OT_cancel(Verb, bpy.types.Operator):
         if self.job in session.works:
             session.cancel(self.job)
         return None
+
+
+CLASSES = (TWEENCEL_OT_cancel,)

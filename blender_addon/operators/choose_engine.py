@@ -23,3 +23,6 @@ class TWEENCEL_OT_choose_engine(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         settings_of(vse.editing_scene(context)).engine = self.engine
         return None
+
+
+CLASSES = (TWEENCEL_OT_choose_engine,)

@@ -26,3 +26,6 @@ class TWEENCEL_OT_connect(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         live.get().connect(self.endpoint or preferences_of(context).endpoint)
         return None
+
+
+CLASSES = (TWEENCEL_OT_connect,)

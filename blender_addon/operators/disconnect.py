@@ -18,3 +18,6 @@ class TWEENCEL_OT_disconnect(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         live.get().disconnect()
         return None
+
+
+CLASSES = (TWEENCEL_OT_disconnect,)

@@ -25,3 +25,6 @@ class TWEENCEL_OT_dismiss(Verb, bpy.types.Operator):
         elif self.job in live.get().session.works:
             live.get().dismiss(self.job)
         return None
+
+
+CLASSES = (TWEENCEL_OT_dismiss,)

@@ -22,3 +22,6 @@ class TWEENCEL_OT_fit_gaps(Verb, bpy.types.Operator):
         settings = settings_of(vse.editing_scene(context))
         fit_gaps(settings, counts(capture.selected_shot(context), wish_of(settings)))
         return None
+
+
+CLASSES = (TWEENCEL_OT_fit_gaps,)

@@ -21,3 +21,6 @@ class TWEENCEL_OT_generate(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         work = live.get().generate(context)
         return f"{plural(work.job.total, 'in-between')} on the way to {work.folder.path}"
+
+
+CLASSES = (TWEENCEL_OT_generate,)

@@ -27,3 +27,6 @@ class TWEENCEL_OT_open_folder(Verb, bpy.types.Operator):
             raise MissingFile("The folder of this job is gone.", fix="Generate again.")
         bpy.ops.wm.path_open(filepath=str(work.folder.path))
         return None
+
+
+CLASSES = (TWEENCEL_OT_open_folder,)

@@ -18,3 +18,6 @@ class TWEENCEL_OT_start_backend(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         live.get().start_local(context)
         return None
+
+
+CLASSES = (TWEENCEL_OT_start_backend,)

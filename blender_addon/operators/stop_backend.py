@@ -23,3 +23,6 @@ class TWEENCEL_OT_stop_backend(Verb, bpy.types.Operator):
     def act(self, context: bpy.types.Context) -> str | None:
         live.get().stop_local()
         return None
+
+
+CLASSES = (TWEENCEL_OT_stop_backend,)

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from .backend import TWEENCEL_PT_backend
-from .engine_menu import TWEENCEL_MT_engine
-from .inbetween import TWEENCEL_PT_inbetween
-from .jobs import TWEENCEL_PT_jobs
+from . import (
+    backend,
+    engine_menu,
+    inbetween,
+    jobs,
+)
 
 CLASSES = (
-    TWEENCEL_MT_engine,
-    TWEENCEL_PT_backend,
-    TWEENCEL_PT_inbetween,
-    TWEENCEL_PT_jobs,
+    *engine_menu.CLASSES,
+    *backend.CLASSES,
+    *inbetween.CLASSES,
+    *jobs.CLASSES,
 )

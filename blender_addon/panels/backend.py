@@ -38,3 +38,6 @@ def _draw_address(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
     if isinstance(preferences, TWEENCEL_AP_preferences):
         row.prop(preferences, "endpoint", text="")
     row.operator("tweencel.connect", icon="LINKED")
+
+
+CLASSES = (TWEENCEL_PT_backend,)

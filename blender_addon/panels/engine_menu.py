@@ -19,3 +19,6 @@ class TWEENCEL_MT_engine(bpy.types.Menu):
             row.enabled = not engine.unavailable
             text = f"{engine.label}: {engine.unavailable}" if engine.unavailable else engine.label
             row.operator("tweencel.choose_engine", text=text).engine = engine.id
+
+
+CLASSES = (TWEENCEL_MT_engine,)

@@ -106,3 +106,6 @@ def _draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, setting
             column.use_property_split = True
             for row in param_props.rows(settings, engine):
                 column.prop(settings.engines[engine.id], row.path, text=row.label)
+
+
+CLASSES = (TWEENCEL_PT_inbetween,)

@@ -42,3 +42,6 @@ def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobV
     else:
         layout.progress(factor=view.fraction, text=view.status)
     draw_lines(layout, context, view.lines)
+
+
+CLASSES = (TWEENCEL_PT_jobs,)
