@@ -234,10 +234,13 @@ def find_python(version: str) -> Interpreter | None:
 
 
 def python_in_trixie() -> Interpreter | None:
-    """Python 3.13 of a Debian trixie in a folder, where this is root on a Debian."""
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        return Interpreter(Path("/usr/bin/python3"), ("sh", str(PYTHON313), str(NOX / "trixie")))
-    return None
+    """Python 3.13 of a Debian trixie in a folder, where this is a root that may mount, on a Debian."""
+    if not (shutil.which("apt-get") and os.geteuid() == 0 and shutil.which("unshare")):
+        return None
+    may_mount = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    if may_mount.returncode:
+        return None
+    return Interpreter(Path("/usr/bin/python3"), ("sh", str(PYTHON313), str(NOX / "trixie")))
 
 
 def python_for(blender: Blender) -> Interpreter | None:
