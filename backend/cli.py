@@ -209,19 +209,23 @@ def _read_value(param: Param, text: str) -> Value:
 
 def _run_with_bar(plan: Plan, settings: Settings) -> list[Path]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=_err) as bar:
-        line = bar.add_task("starting", total=sum(map(len, plan.gaps)))
+    bar = Bar(*columns, TimeRemainingColumn(), console=_err)
+    line = bar.add_task("starting", total=sum(map(len, plan.gaps)))
 
-        def listen(event: Status | FrameMade | Progress) -> None:
-            match event:
-                case FrameMade():
-                    bar.advance(line)
-                case Progress(phase=phase):
-                    bar.update(line, description=phase)
-                case Status(state=state):
-                    bar.update(line, description=str(state))
+    def listen(event: Status | FrameMade | Progress) -> None:
+        bar.start()  # not before the input was found good: a refusal is two plain lines
+        match event:
+            case FrameMade():
+                bar.advance(line)
+            case Progress(phase=phase):
+                bar.update(line, description=phase)
+            case Status(state=state):
+                bar.update(line, description=str(state))
 
+    try:
         return run_plan(plan, settings, listen)
+    finally:
+        bar.stop()
 
 
 def _print_json(record: msgspec.Struct) -> None:

@@ -43,6 +43,7 @@ class LocalExecutor:
         self._process: BaseProcess | None = None
         self._pipe: Connection[bytes, bytes] | None = None
         self._run: int | None = None
+        self._stopping = False
         self._kill_at: float | None = None
         self._idle_since = time.monotonic()
 
@@ -68,6 +69,7 @@ class LocalExecutor:
             return
         with contextlib.suppress(OSError):
             self._pipe.send_bytes(runs.encode(runs.Stop(run)))
+        self._stopping = True
         self._kill_at = time.monotonic() + self._settings.cancel_grace
 
     def events(self) -> list[Event]:
@@ -101,7 +103,7 @@ class LocalExecutor:
         self._wake_writer.close()
 
     def _close_run(self, event: Finished) -> Finished:
-        told_to_stop = self._kill_at is not None
+        told_to_stop, self._stopping = self._stopping, False
         if event.error is not None and self._pipe is not None:
             # our disk failed, not the worker: it must not go on with frames nobody can keep
             with contextlib.suppress(OSError):

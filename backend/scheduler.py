@@ -182,15 +182,15 @@ class Scheduler:
 
     def _finish(self, job: str, event: Finished) -> None:
         record = self._ledger.job(job)
-        if event.stopped:
+        if event.error is None and record.made == record.total:
+            self._end(job, State.DONE, spent=event.spent)
+        elif event.stopped:
             self._end(job, State.CANCELLED, spent=event.spent)
         elif event.error is not None:
             self._end(job, State.FAILED, event.error, event.spent)
-        elif record.made < record.total:
+        else:
             text = f"The engine made {record.made} of {record.total} frames and stopped."
             self._end(job, State.FAILED, EngineFailed(text).info(), event.spent)
-        else:
-            self._end(job, State.DONE, spent=event.spent)
 
     def _end(
         self, job: str, state: State, error: ErrorInfo | None = None, spent: float = 0.0

@@ -51,6 +51,7 @@ class Worker:
         self._stopped: set[int] = set()
         self._waiting: deque[runs.Run] = deque()
         self._spent = 0.0
+        self._speaking = threading.Lock()
 
     def serve(self) -> None:
         """Run orders until the pipe closes."""
@@ -126,42 +127,42 @@ class Worker:
         return self._engine[1]
 
     def _send(self, run: int, index: int, file: bytes) -> None:
-        self._report(runs.Made(run, index))
-        self._pipe.send_bytes(file)
+        with self._speaking:
+            self._pipe.send_bytes(runs.encode(runs.Made(run, index)))
+            self._pipe.send_bytes(file)
 
     def _report(self, report: runs.Report) -> None:
-        self._pipe.send_bytes(runs.encode(report))
+        with self._speaking:
+            self._pipe.send_bytes(runs.encode(report))
 
 
 class _Encoder:
-    """Writes frames as files beside the engine's work, one after the other and in order."""
+    """Writes frames as files beside the engine's next step and sends each as soon as it is done."""
 
     def __init__(self, output: _Output, send: Callable[[int, bytes], None]) -> None:
         self._output = output
         self._send = send
-        self._pool = ThreadPoolExecutor(1, "encoder")
-        self._pending: deque[tuple[int, Future[bytes]]] = deque()
+        self._pool = ThreadPoolExecutor(1, "encoder")  # one thread: frames leave in order
+        self._pending: deque[Future[None]] = deque()
 
     def __enter__(self) -> _Encoder:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Send what is still being written, unless the engine failed."""
-        if kind is None:
-            self._send_down_to(0)
-        self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, *_: object) -> None:
+        """Wait for the frames that were made, even if the engine then failed."""
+        self._settle(0)
+        self._pool.shutdown()
 
     def put(self, index: int, pixels: Pixels) -> None:
-        depth, channels = self._output
-        self._pending.append((index, self._pool.submit(codecs.encode, pixels, depth, channels)))
-        while self._pending and self._pending[0][1].done():
-            self._send_down_to(len(self._pending) - 1)
-        self._send_down_to(_AHEAD)
+        self._pending.append(self._pool.submit(self._write, index, pixels))
+        self._settle(_AHEAD)
 
-    def _send_down_to(self, left: int) -> None:
+    def _write(self, index: int, pixels: Pixels) -> None:
+        self._send(index, codecs.encode(pixels, self._output.depth, self._output.channels))
+
+    def _settle(self, left: int) -> None:
         while len(self._pending) > left:
-            index, file = self._pending.popleft()
-            self._send(index, file.result())
+            self._pending.popleft().result()
 
 
 def main(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Limits) -> None:

@@ -18,7 +18,6 @@ from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.imaging import alpha, fit
 from backend.weights import shelf
 from protocol.engines import EngineSpec
-from protocol.errors import EngineFailed
 from protocol.jobs import Task
 from protocol.params import Choice, ChoiceParam
 
@@ -69,7 +68,7 @@ SPEC = EngineSpec(
 
 
 def load(device: str) -> Engine:
-    """The network on a device that torch knows ("cpu", "cuda", "cuda:1", "mps").
+    """The network on a device: "auto", "cpu", "cuda", "cuda:1", "mps".
 
     Raises EngineFailed if this machine has no such device, BackendBroken if the weights are
     damaged.
@@ -77,20 +76,16 @@ def load(device: str) -> Engine:
     import torch
     from safetensors.torch import load as load_tensors
 
+    from backend.models import device as devices
     from backend.models.ifnet import IFNet
 
+    where = devices.choose(device)
     with torch.device("meta"):
         net = IFNet()
     stored = load_tensors(shelf.read(_WEIGHTS))
-    try:
-        parameters = {name: value.to(device, torch.float32) for name, value in stored.items()}
-    except (AssertionError, RuntimeError) as problem:
-        raise EngineFailed(
-            f"PyTorch cannot use the device {device!r} here: {problem}",
-            fix="Choose another device, or cpu, which is always there.",
-        ) from problem
+    parameters = {name: value.to(where, torch.float32) for name, value in stored.items()}
     net.load_state_dict(parameters, assign=True)
-    return Rife(net.eval().requires_grad_(False), torch.device(device))
+    return Rife(net.eval().requires_grad_(False), where)
 
 
 class _Key(NamedTuple):

@@ -148,8 +148,7 @@ def test_a_waiting_job_is_cancelled_without_ever_running(desk: Desk) -> None:
 
 def test_a_hung_engine_is_killed_after_the_grace(desk: Desk) -> None:
     job = desk.submit(deed="hang")
-    desk.pump(lambda: any(isinstance(said, Progress) for said in desk.said))
-    time.sleep(0.2)
+    desk.pump(lambda: desk.frames_of(job) == [0])
     desk.scheduler.cancel(job)
     assert desk.end_of(job).state is State.CANCELLED
     assert desk.end_of(desk.submit()).state is State.DONE
