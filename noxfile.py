@@ -234,7 +234,7 @@ def find_python(version: str) -> Interpreter | None:
 
 
 def python_in_trixie() -> Interpreter | None:
-    """Python 3.13 of a Debian trixie in a folder, where this is a root that may mount, on a Debian."""
+    """Python 3.13 of a Debian trixie in a folder: for a root who may mount, on a Debian."""
     if not (shutil.which("apt-get") and os.geteuid() == 0 and shutil.which("unshare")):
         return None
     may_mount = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)

@@ -37,9 +37,9 @@ exec unshare --mount --propagation private sh -eu -c '
     shift
     mount -t proc proc "$root/proc"
     mount --rbind /dev "$root/dev"
-    for shared in "$PWD" "$HOME" /tmp; do
+    for shared in "$HOME" /tmp "$PWD"; do
         mkdir -p "$root$shared"
-        mount --bind "$shared" "$root$shared"
+        mount --rbind "$shared" "$root$shared"
     done
     mkdir -p "$root/host"
     mount --rbind / "$root/host"
