@@ -163,7 +163,7 @@ def _lives(pid: int) -> bool:
 
 def _lives_on_windows(pid: int) -> bool:
     # os.kill would end the process there.
-    kernel = ctypes.WinDLL("kernel32")
+    kernel = ctypes.CDLL("kernel32")
     handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
     return bool(handle and kernel.CloseHandle(handle))
 

@@ -74,10 +74,10 @@ class Made(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """A place that waits for a picture: the `index`-th of a job."""
+    """A place that waits for a picture: the `frame`-th in-between of a job, from 0."""
 
     job: str
-    index: int
+    frame: int
 
 
 @dataclass

@@ -92,14 +92,16 @@ CLASSES = (TWEENCEL_PG_gap, TWEENCEL_PG_engine, TWEENCEL_PG_settings)
 
 
 def register() -> None:
-    bpy.types.Scene.tweencel = PointerProperty(type=TWEENCEL_PG_settings)
+    scene: Any = bpy.types.Scene
+    scene.tweencel = PointerProperty(type=TWEENCEL_PG_settings)
 
 
 def unregister() -> None:
-    del bpy.types.Scene.tweencel
+    scene: Any = bpy.types.Scene
+    del scene.tweencel
 
 
-def settings_of(scene: bpy.types.Scene) -> Any:
+def settings_of(scene: Any) -> Any:
     """The scene's settings."""
     return scene.tweencel
 

@@ -324,13 +324,13 @@ class Session:
         self.ledger.downloads.forget(digest)
         for sink in sinks:
             work = self.works[sink.job]
-            work.made[sink.index] = self._target(sink, suffix).name
-            self.on_landed(work, sink.index)
-            self.ledger.landed(work.job, sink.index, now)
+            work.made[sink.frame] = self._target(sink, suffix).name
+            self.on_landed(work, sink.frame)
+            self.ledger.landed(work.job, sink.frame, now)
 
     def _target(self, sink: Sink, suffix: str) -> Path:
         work = self.works[sink.job]
-        return work.folder.path / work.name_of(sink.index, suffix)
+        return work.folder.path / work.name_of(sink.frame, suffix)
 
     def _drop(self, digest: str) -> None:
         if part := self._parts.pop(digest, None):

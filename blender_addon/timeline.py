@@ -134,7 +134,7 @@ def strips_of(job: str) -> Iterator[Any]:
                 yield strip
 
 
-def view_warning(scene: bpy.types.Scene) -> str:
+def view_warning(scene: Any) -> str:
     """A sentence if the scene's view transform changes drawn colours, else an empty text."""
     transform = scene.view_settings.view_transform
     if transform == "Standard":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import bpy
 
@@ -21,7 +22,7 @@ class Verb:
     def act(self, context: bpy.types.Context) -> str | None:
         raise NotImplementedError
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
+    def execute(self, context: bpy.types.Context) -> Any:
         try:
             said = self.act(context)
         except TweencelError as problem:
@@ -34,7 +35,7 @@ class Verb:
             self.report({"INFO"}, said)  # type: ignore[attr-defined]
         return {"FINISHED"}
 
-    def _refuse(self, problem: TweencelError) -> set[str]:
+    def _refuse(self, problem: TweencelError) -> Any:
         live.get().notice = problem
         self.report({"ERROR"}, str(problem))  # type: ignore[attr-defined]
         return {"CANCELLED"}

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import live
@@ -18,7 +20,8 @@ class TWEENCEL_PT_backend(Sidebar, bpy.types.Panel):
     bl_label = "Backend"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, alive = self.layout, live.get()
+        layout: Any = self.layout
+        alive = live.get()
         draw_lines(layout, context, [contact_line(alive.session, alive.starting)])
         if alive.session.trouble:
             draw_lines(layout, context, error_lines(alive.session.trouble))
@@ -32,7 +35,7 @@ class TWEENCEL_PT_backend(Sidebar, bpy.types.Panel):
             layout.operator("tweencel.stop_backend", icon="CANCEL")
 
 
-def _draw_address(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+def _draw_address(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     preferences = preferences_of(context)
     if isinstance(preferences, TWEENCEL_AP_preferences):

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import live
@@ -13,9 +15,10 @@ class TWEENCEL_MT_engine(bpy.types.Menu):
     bl_idname = "TWEENCEL_MT_engine"
     bl_label = "Engine"
 
-    def draw(self, context: bpy.types.Context) -> None:
+    def draw(self, context: bpy.types.Context | None) -> None:
+        layout: Any = self.layout
         for engine in live.get().session.engines:
-            row = self.layout.row()
+            row = layout.row()
             row.enabled = not engine.unavailable
             text = f"{engine.label}: {engine.unavailable}" if engine.unavailable else engine.label
             row.operator("tweencel.choose_engine", text=text).engine = engine.id

@@ -29,7 +29,7 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
     bl_label = "In-Betweens"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
+        layout: Any = self.layout
         scene = vse.editing_scene(context)
         settings = settings_of(scene)
         shot = _draw_source(layout, context, settings)
@@ -43,9 +43,7 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         row.operator("tweencel.generate", icon="RENDER_ANIMATION")
 
 
-def _draw_source(
-    layout: bpy.types.UILayout, context: bpy.types.Context, settings: Any
-) -> Shot | None:
+def _draw_source(layout: Any, context: bpy.types.Context, settings: Any) -> Shot | None:
     shot, lines = source_lines(context, settings)
     draw_lines(layout, context, lines)
     return shot
@@ -64,7 +62,7 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
         return shot, [*error_lines(problem), *notes]
 
 
-def _draw_timing(layout: bpy.types.UILayout, settings: Any, shot: Shot | None) -> None:
+def _draw_timing(layout: Any, settings: Any, shot: Shot | None) -> None:
     column = layout.column()
     column.use_property_split = True
     column.prop(settings, "fit")
@@ -78,7 +76,7 @@ def _draw_timing(layout: bpy.types.UILayout, settings: Any, shot: Shot | None) -
         _draw_gaps(layout, settings, shot)
 
 
-def _draw_gaps(layout: bpy.types.UILayout, settings: Any, shot: Shot) -> None:
+def _draw_gaps(layout: Any, settings: Any, shot: Shot) -> None:
     labels = gap_labels(shot, wish_of(settings))
     box = layout.box().column(align=True)
     for number, label in enumerate(labels):
@@ -93,7 +91,7 @@ def _draw_gaps(layout: bpy.types.UILayout, settings: Any, shot: Shot) -> None:
         box.operator("tweencel.fit_gaps")
 
 
-def _draw_engine(layout: bpy.types.UILayout, context: bpy.types.Context, settings: Any) -> None:
+def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None:
     engines = live.get().session.engines
     if not engines:
         return

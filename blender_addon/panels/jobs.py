@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import live
@@ -16,7 +18,8 @@ class TWEENCEL_PT_jobs(Sidebar, bpy.types.Panel):
     bl_label = "Jobs"
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout, alive = self.layout, live.get()
+        layout: Any = self.layout
+        alive = live.get()
         if alive.notice is not None:
             box = layout.box()
             draw_lines(box, context, error_lines(alive.notice))
@@ -28,7 +31,7 @@ class TWEENCEL_PT_jobs(Sidebar, bpy.types.Panel):
             layout.label(text="Nothing yet")
 
 
-def _draw_job(layout: bpy.types.UILayout, context: bpy.types.Context, view: JobView) -> None:
+def _draw_job(layout: Any, context: bpy.types.Context, view: JobView) -> None:
     row = layout.row()
     row.label(text=view.title)
     if view.has_folder:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Any
 
 import bpy
 
@@ -22,9 +23,7 @@ class Sidebar:
     bl_category = "Tweencel"
 
 
-def draw_lines(
-    layout: bpy.types.UILayout, context: bpy.types.Context, lines: Sequence[Line]
-) -> None:
+def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -> None:
     """Labels in Blender do not wrap: break the text at the width of the sidebar."""
     width = context.region.width if context.region else 300
     scale = context.preferences.system.ui_scale
@@ -34,4 +33,5 @@ def draw_lines(
         block = column.column(align=True)
         block.alert = line.alert
         for number, text in enumerate(textwrap.wrap(line.text, room)):
-            block.label(text=text, icon=line.icon if number == 0 else "BLANK1")
+            icon: Any = line.icon if number == 0 else "BLANK1"
+            block.label(text=text, icon=icon)
