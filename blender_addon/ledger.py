@@ -101,6 +101,8 @@ class Job:
     last_seq: int = 0
     done_there: bool = False
     tries: int = 0
+    spent: float = 0.0
+    """Seconds for which the engine worked, as the backend measured them."""
     # What was said on the present connection.
     submitted: bool = False
     subscribed: bool = False
@@ -121,6 +123,7 @@ class Ledger:
         self._rids = count(1)
         self._fresh_ends: list[Job] = []
         self._spoiled: dict[str, int] = {}
+        self._to_cancel: list[str] = []
 
     # What the artist does ---------------------------------------------------------------------
 
@@ -138,13 +141,17 @@ class Ledger:
             self.uploads.want(digest, sizes[digest])
         self._enter(job, Stage.UPLOADING, now)
 
-    def cancel(self, job: Job, now: float) -> None:
-        """The artist does not want it any more."""
-        if job.stage.ended or job.cancelling:
+    def cancel(self, job: Job, now: float, *, reachable: bool = True) -> None:
+        """The artist does not want it any more. Without a connection the job ends here at once,
+        and the backend hears of it when it comes back."""
+        if job.stage.ended or (job.cancelling and reachable):
             return
-        if job.accepted or job.submitted:
+        if not (job.accepted or job.submitted):
+            self._end(job, Stage.CANCELLED, now)
+        elif reachable:
             job.cancelling = True
         else:
+            self._to_cancel.append(job.id)
             self._end(job, Stage.CANCELLED, now)
 
     def fail(self, job: Job, error: TweencelError, now: float) -> None:
@@ -178,6 +185,8 @@ class Ledger:
 
     def requests(self) -> Iterator[Message]:
         """What is to be sent now, without the Puts. What was given counts as sent."""
+        while self._to_cancel:
+            yield Cancel(rid=next(self._rids), job=self._to_cancel.pop())
         rid = next(self._rids)
         if files := self.uploads.ask(rid):
             yield Have(rid=rid, files=files)
@@ -307,6 +316,7 @@ class Ledger:
             self.downloads.want(event.digest, event.size)
 
     def _take_status(self, job: Job, event: Status, now: float) -> None:
+        job.spent += event.spent
         match event.state:
             case State.QUEUED:
                 self._enter(job, Stage.QUEUED, now)
