@@ -14,6 +14,7 @@ import glob
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -280,6 +281,7 @@ def require_system_libraries(session: nox.Session) -> None:
 
 
 def bpy_environment(session: nox.Session, blender: Blender) -> Interpreter:
+    """bpy and pytest only, so that in end-to-end tests zmq and msgspec come out of the zip."""
     base = python_for(blender)
     if base is None:
         session.error(f"Blender {blender.version} needs Python {blender.python}: none was found")
@@ -293,6 +295,23 @@ def bpy_environment(session: nox.Session, blender: Blender) -> Interpreter:
         files=[wanted],
         says=f"bpy {blender.bpy} (about 0.4 GB of downloads, 1 GB on disk)",
     )
+
+
+def addon_libraries(session: nox.Session, blender: Blender, python: Interpreter) -> Path:
+    """A folder with what the add-on's zip carries, for tests of the sources."""
+    wanted = constraints("addon.txt")
+    folder = NOX / f"bpy-{blender.version}-libraries"
+    stamp = folder / "made-of"
+    made_of = fingerprint([blender.bpy], [wanted])
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != made_of:
+        shutil.rmtree(folder, ignore_errors=True)
+        pip = python.command("-m", "pip", "install", "-qq", "--target", folder, "-r", wanted)
+        failed = run(
+            session, f"installing the add-on's libraries into {folder.name}", pip, quiet=True
+        )
+        require(session, not failed, "the add-on's libraries could not be installed")
+        stamp.write_text(made_of, encoding="utf-8")
+    return folder
 
 
 # --- what the sessions share --------------------------------------------------------------------
@@ -410,10 +429,13 @@ def zip_(session: nox.Session) -> None:
 @each_blender
 def bpy(session: nox.Session, version: str) -> None:
     """The add-on's tests inside a real Blender, from the sources."""
-    step = f"bpy({version})"
-    skip_without_python(session, step, BLENDERS[version])
+    step, blender = f"bpy({version})", BLENDERS[version]
+    skip_without_python(session, step, blender)
     with recorded(step) as reports:
-        passed = pytest_in_blender(session, BLENDERS[version], "blender", reports)
+        libraries = addon_libraries(session, blender, bpy_environment(session, blender))
+        # Not by PYTHONPATH: the backend that a test starts has another Python and would inherit it.
+        options = ("-o", f"pythonpath=. {shlex.quote(str(libraries))}")
+        passed = pytest_in_blender(session, blender, "blender", reports, *options)
         require(session, passed, f"a test failed in Blender {version}")
 
 

@@ -206,10 +206,7 @@ def test_the_process_that_talks_imports_no_torch() -> None:
 
 
 def test_the_addons_rooms_without_blender_import_without_it() -> None:
-    code = (
-        "import sys, blender_addon.link, blender_addon.ledger, blender_addon.storage; "
-        "print('bpy' in sys.modules)"
-    )
+    code = "import sys, blender_addon.session, blender_addon.wording; print('bpy' in sys.modules)"
     assert in_a_fresh_process(code).split() == ["False"]
 
 

@@ -54,8 +54,8 @@ def test_the_lock_is_written_as_it_was_read(tmp_path: Path) -> None:
     assert copy.read_bytes() == build_addon.LOCK.read_bytes()
 
 
-def test_the_blender_test_environments_hold_the_wheels_of_the_zips() -> None:
-    pins = (build_addon.ROOT / "constraints" / "blender.txt").read_text(encoding="utf-8").split()
+def test_tests_of_the_sources_run_with_the_libraries_of_the_zips() -> None:
+    pins = (build_addon.ROOT / "constraints" / "addon.txt").read_text(encoding="utf-8").split()
     for wheel in choose_wheels(read_lock(), SERIES["A"], "linux-x64"):
         assert f"{wheel.distribution}=={wheel.version}" in pins
 
