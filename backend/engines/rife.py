@@ -167,7 +167,7 @@ class Rife:
             if crisp:
                 motion = _sharpened(motion)
             mixed = mix(torch.cat([key.layers for key in keys]), motion)
-            return mixed.permute(1, 2, 0).cpu().numpy()
+            return mixed.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def _sharpened(motion: Motion) -> Motion:

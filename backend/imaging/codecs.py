@@ -129,7 +129,7 @@ def _selected(pixels: Array, channels: str) -> Array:
 
 def _quantised(values: Array, depth: int) -> Bytes:
     """The nearest whole steps, as the bytes of a PNG (16 bit: the high one first)."""
-    steps = values * np.float32(2**depth - 1)
+    steps = np.ascontiguousarray(values) * np.float32(2**depth - 1)
     np.rint(steps, out=steps)
     np.clip(steps, 0, 2**depth - 1, out=steps)
     return steps.astype(np.uint8) if depth == 8 else steps.astype(">u2").view(np.uint8)

@@ -20,13 +20,9 @@ class Fit(NamedTuple):
     right: int
 
 
-def fit_to_multiple(height: int, width: int, multiple: int, at_least: int = 0) -> Fit:
-    """The padding that makes both sides multiples of `multiple`, shared out on both sides.
-
-    `at_least` pixels are added on every side, whatever the size.
-    """
-    down = _missing(height + 2 * at_least, multiple) + 2 * at_least
-    across = _missing(width + 2 * at_least, multiple) + 2 * at_least
+def fit_to_multiple(height: int, width: int, multiple: int) -> Fit:
+    """The padding that makes both sides multiples of `multiple`, half of it on each side."""
+    down, across = -height % multiple, -width % multiple
     return Fit(height, width, down // 2, across // 2, down - down // 2, across - across // 2)
 
 
@@ -39,7 +35,3 @@ def pad(picture: npt.NDArray[Number], fit: Fit) -> npt.NDArray[Number]:
 def crop(picture: npt.NDArray[Number], fit: Fit) -> npt.NDArray[Number]:
     """The part of a padded (H', W', C) picture that `pad` was given."""
     return picture[fit.top : fit.top + fit.height, fit.left : fit.left + fit.width]
-
-
-def _missing(side: int, multiple: int) -> int:
-    return -side % multiple
