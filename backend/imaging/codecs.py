@@ -105,11 +105,11 @@ def _jpeg_is_whole(content: bytes) -> bool:
     A thumbnail may carry an end marker of its own, before the data: ITU-T T.81 annex B.
     """
     at = 2
-    while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] != b"\xda":
-        if content[at + 1] == 0xFF:
-            at += 1
-            continue
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    while (marker := content[at : at + 2]) != b"\xff\xda":
+        if len(marker) < 2 or marker[0] != 0xFF:
+            return False
+        filler = marker[1] == 0xFF
+        at += 1 if filler else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
     return content.rfind(b"\xff\xd9") > at
 
 
