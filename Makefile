@@ -10,7 +10,7 @@ demo check unit zip: $(NOX)
 	@$(NOX) -s $@
 
 test: $(NOX)
-	@$(NOX) -s test; status=$$?; cat .nox/reports/summary.txt; exit $$status
+	@$(NOX) -s test; status=$$?; tail -n 1 .nox/reports/summary.txt; exit $$status
 
 $(NOX): constraints/nox.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \

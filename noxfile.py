@@ -375,10 +375,13 @@ def build_zip(session: nox.Session, blender: Blender) -> Path:
     bpy_environment(session, DEMO_BLENDER)
     python = Interpreter(Path(sys.executable))
     only = ["--series", blender.series, "--platform", blender_platform()]
+    pattern = f"tweencel-*-{blender.zips}-{blender_platform()}.zip"
+    for old in (ROOT / "dist").glob(pattern):
+        old.unlink()
     command = python.command("build_addon.py", *only)
     failed = run(session, f"building the add-on for {blender.zips}", command)
     require(session, not failed, "the add-on could not be built")
-    (path,) = (ROOT / "dist").glob(f"tweencel-*-{blender.zips}-{blender_platform()}.zip")
+    (path,) = (ROOT / "dist").glob(pattern)
     return path
 
 
