@@ -83,6 +83,13 @@ def solid(size: tuple[int, int], colour: Sequence[float]) -> Pixels:
     return np.full((*size, 4), colour, np.float32)
 
 
+def patch(grey: float, left: int) -> Pixels:
+    """An opaque square of 32 pixels in one grey on a transparent ground."""
+    result = solid((80, 80), (0, 0, 0, 0))
+    result[24:56, left : left + 32] = (grey, grey, grey, 1)
+    return result
+
+
 def noise(size: tuple[int, int], seed: int = 0) -> Pixels:
     """Random opaque colours."""
     result = np.random.default_rng(seed).random((*size, 4), np.float32)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from backend.engine import Engine, Frame, Progress
-from tests.engines.shots import between, cel, frames, noise, over, run, solid
+from tests.engines.shots import between, cel, frames, noise, over, patch, run, solid
 
 ODD_SIZES = [(1, 1), (1, 7), (9, 1), (3, 2), (37, 53), (64, 64), (65, 129)]
 BACKGROUNDS = [(0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 1.0, 0.0)]
@@ -81,6 +81,20 @@ def test_what_lies_under_transparent_paint_changes_nothing(engine: Engine) -> No
     magenta = between(engine, cel(48, hidden=(1, 0, 1)), cel(56, hidden=(1, 0, 1)))
     black = between(engine, cel(48, hidden=(0, 0, 0)), cel(56, hidden=(0, 0, 0)))
     np.testing.assert_array_equal(magenta, black)
+
+
+def test_just_beyond_the_paint_lies_the_paint_s_own_colour(engine: Engine) -> None:
+    made = between(engine, patch(0.9, 20), patch(0.9, 24))
+    edge = np.flatnonzero(made[40, :, 3])[-1] + 1
+    beyond = made[40, edge : edge + 6]
+    assert (beyond[:, 3] == 0).all()
+    np.testing.assert_allclose(beyond[:, :3], 0.9, atol=0.01)
+
+
+def test_a_gap_does_not_depend_on_the_gap_before_it(engine: Engine) -> None:
+    keys = [patch(0, 20), patch(0.5, 22), patch(1, 24)]
+    after_another = frames(engine, keys, ((0.5,), (0.5,)))[1].pixels
+    np.testing.assert_array_equal(after_another, between(engine, *keys[1:]))
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS, ids=["black", "white", "green"])
