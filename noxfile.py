@@ -359,11 +359,12 @@ def pytest_in_blender(
     if python.launch:
         told |= {"TWEENCEL_ON_HOST": tweencel, "TWEENCEL_EXECUTABLE": "/usr/local/bin/tweencel"}
     modules = sorted((ROOT / "tests" / folder).glob("**/test_*.py"))
+    require(session, bool(modules), f"tests/{folder} has no test module: nothing was proven")
     results = [
         pytest(session, python, reports / f"{module.stem}.xml", module, *options, variables=told)
         for module in modules
     ]
-    return bool(results) and all(results)
+    return all(results)
 
 
 def blender_platform() -> str:
