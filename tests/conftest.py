@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -33,16 +32,19 @@ class BlenderProcess:
 
     def __init__(self) -> None:
         self.status = int(pytest.ExitCode.INTERNAL_ERROR)
-        self.profile = Path(tempfile.mkdtemp(prefix="tweencel-profile-"))
-        os.environ["BLENDER_USER_RESOURCES"] = str(self.profile)
+        self.folders = [tempfile.mkdtemp(prefix="tweencel-profile-")]
+        os.environ["BLENDER_USER_RESOURCES"] = self.folders[0]
         atexit.register(self.end)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         self.status = int(exitstatus)
+        if bpy := sys.modules.get("bpy"):
+            self.folders.append(bpy.app.tempdir)
 
     def end(self) -> None:
-        shutil.rmtree(self.profile, ignore_errors=True)
+        for folder in self.folders:
+            shutil.rmtree(folder, ignore_errors=True)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self.status)

@@ -38,8 +38,11 @@ def test_the_version_is_the_one_that_was_asked_for() -> None:
     assert asked in (None, bpy.app.version_string.rpartition(".")[0])
 
 
-def test_a_process_that_leaves_an_operator_registered_still_ends_with_its_own_status() -> None:
+def test_a_process_that_leaves_an_operator_registered_still_ends_with_its_own_status(
+    tmp_path: Path,
+) -> None:
     """The exit trap: under bpy 4.5 this process hangs for ever without the rule."""
     rule = Path(__file__).parents[1] / "conftest.py"
     command = [sys.executable, "-c", LEAVES_AN_OPERATOR_BEHIND, str(rule)]
-    assert subprocess.run(command, timeout=40, check=False).returncode == 7
+    variables = {**os.environ, "TMPDIR": str(tmp_path)}
+    assert subprocess.run(command, timeout=40, check=False, env=variables).returncode == 7
