@@ -54,7 +54,7 @@ SPEC = EngineSpec(
         ),
         ChoiceParam(
             name="overlap",
-            label="Where Keys Disagree",
+            label="Overlap",
             help="What to show where the two keys do not fit together after they were moved",
             default="blend",
             choices=(
