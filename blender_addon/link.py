@@ -20,6 +20,7 @@ from protocol.codec import decode_reply, encode
 from protocol.endpoint import Endpoint
 from protocol.errors import (
     BackendNotRunning,
+    BadInput,
     ErrorInfo,
     HelloFirst,
     ProtocolFailure,
@@ -36,6 +37,8 @@ _DATA_LANE = (Have, Put, Get)
 _HEARTBEAT_MS = 2000
 _PATIENCE_MS = 6000
 _HANDSHAKE_MS = 5000
+_DOUBTS = 2
+"""A backend answers a wrong key by hanging up, but one that is just ending does so too."""
 
 Received = tuple[Reply, bytes]
 
@@ -79,6 +82,8 @@ class _Lane:
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint) -> None:
         self.state = _State.DOWN
+        self.failures = 0
+        """Handshakes that were cut since the last good one."""
         self.socket = context.socket(zmq.DEALER)
         _configure(self.socket, endpoint)
         self.monitor = self.socket.get_monitor_socket(_WATCHED)
@@ -144,14 +149,22 @@ class Link:
     """A line that opens itself, and opens itself again after it broke."""
 
     def __init__(self, endpoint: Endpoint, client: str) -> None:
+        """Raises BadInput if nothing can be reached at such an address."""
         self.endpoint = endpoint
         self.problem: TweencelError | None = None
         """Why the line is not open, as far as it is known."""
         self._client = client
         # Our own context: another extension may use the shared one, and end it.
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=1)
-        self._control = _Lane(self._context, endpoint)
-        self._data = _Lane(self._context, endpoint)
+        try:
+            self._control = _Lane(self._context, endpoint)
+            self._data = _Lane(self._context, endpoint)
+        except zmq.ZMQError as problem:
+            self._context.destroy(linger=0)
+            raise BadInput(
+                f"{endpoint.address} is no address to connect to: {problem.strerror}.",
+                fix="Paste the whole line that `tweencel serve` prints.",
+            ) from None
         self._welcome: Welcome | None = None
         self._refused = False
 
@@ -189,11 +202,14 @@ class Link:
             match event.kind:
                 case zmq.EVENT_HANDSHAKE_SUCCEEDED:
                     lane.state = _State.GREETING
+                    lane.failures = 0
                 case zmq.EVENT_DISCONNECTED:
                     lane.state = _State.DOWN
                     self.problem = self.problem or self._silent()
                 case zmq.EVENT_CONNECT_RETRIED:
                     self.problem = self.problem or self._silent()
+                case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL if lane.failures < _DOUBTS:
+                    lane.failures += 1
                 case _:
                     lane.state = _State.DOWN
                     self.problem = self._unwelcome()

@@ -30,6 +30,7 @@ from .work import Order, Work
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
 """Seconds between two beats, while something goes on and else."""
+_JOB = "inbetween"
 _PREFERRED_ENGINE = "rife"
 
 
@@ -103,10 +104,15 @@ class Live:
 
     # Jobs -----------------------------------------------------------------------------------------
 
+    @property
+    def engines(self) -> list[EngineSpec]:
+        """The backend's engines that make in-betweens."""
+        return [engine for engine in self.session.engines if _JOB in engine.jobs]
+
     def engine_of(self, settings: Any) -> EngineSpec:
         """The engine that is chosen, or the usual one. Raises UnknownEngine."""
-        engines = {engine.id: engine for engine in self.session.engines}
-        engine = engines.get(settings.engine or usual_engine(self.session.engines))
+        engines = {engine.id: engine for engine in self.engines}
+        engine = engines.get(settings.engine or usual_engine(self.engines))
         if engine is None:
             raise UnknownEngine(f"This backend has no engine called {settings.engine or 'rife'}.")
         if engine.unavailable:

@@ -124,7 +124,12 @@ class Session:
     @property
     def busy(self) -> bool:
         """Whether ticks should come quickly."""
-        return self.ledger.busy or self.contact is Contact.CONNECTING
+        match self.contact:
+            case Contact.OFF:
+                return any(work.preparing for work in self.works.values())
+            case Contact.CONNECTING:
+                return self.trouble is None
+        return self.ledger.busy
 
     # Jobs -----------------------------------------------------------------------------------------
 
@@ -157,7 +162,8 @@ class Session:
 
     def cancel(self, job_id: str, now: float | None = None) -> None:
         """Stop that job and no other."""
-        self.ledger.cancel(self.ledger.jobs[job_id], _clock(now))
+        job = self.ledger.jobs[job_id]
+        self.ledger.cancel(job, _clock(now), reachable=self.contact is Contact.CONNECTED)
 
     def fail(self, job_id: str, error: TweencelError, now: float | None = None) -> None:
         """End a job for a reason that lies outside: its result cannot be shown, say."""

@@ -98,15 +98,16 @@ def engine_lines(engine: EngineSpec) -> list[Line]:
     return lines
 
 
-def job_view(job: Job, name: str, uploaded: float) -> JobView:
+def job_view(job: Job, name: str, uploaded: float, connected: bool = True) -> JobView:
     """One job. `uploaded` is the part of its keys that the backend holds, 0..1."""
+    away = "" if connected or job.stage.ended else " (no connection)"
     return JobView(
         job=job.id,
         title=name,
-        status=_status(job, uploaded),
+        status=_status(job, uploaded) + away,
         fraction=_fraction(job, uploaded),
         lines=error_lines(job.error) if job.error else [],
-        can_cancel=not job.stage.ended and not job.cancelling,
+        can_cancel=not job.stage.ended,
         can_dismiss=job.stage.ended,
         has_folder=bool(job.landed) or not job.stage.ended,
     )
@@ -115,8 +116,9 @@ def job_view(job: Job, name: str, uploaded: float) -> JobView:
 def job_views(session: Session) -> list[JobView]:
     """All jobs, the newest first."""
     uploads = session.ledger.uploads
+    connected = session.contact is Contact.CONNECTED
     return [
-        job_view(work.job, work.folder.path.name, uploads.fraction(work.job.inputs))
+        job_view(work.job, work.folder.path.name, uploads.fraction(work.job.inputs), connected)
         for work in reversed(session.works.values())
     ]
 

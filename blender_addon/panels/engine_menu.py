@@ -17,7 +17,7 @@ class TWEENCEL_MT_engine(bpy.types.Menu):
 
     def draw(self, context: bpy.types.Context | None) -> None:
         layout: Any = self.layout
-        for engine in live.get().session.engines:
+        for engine in live.get().engines:
             row = layout.row()
             row.enabled = not engine.unavailable
             text = f"{engine.label}: {engine.unavailable}" if engine.unavailable else engine.label

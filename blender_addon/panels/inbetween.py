@@ -92,7 +92,7 @@ def _draw_gaps(layout: Any, settings: Any, shot: Shot) -> None:
 
 
 def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None:
-    engines = live.get().session.engines
+    engines = live.get().engines
     if not engines:
         return
     chosen = settings.engine or live.usual_engine(engines)
