@@ -21,6 +21,7 @@ from protocol.messages import Welcome
 from . import capture, param_props, timeline, vse
 from .backend_process import LocalBackend, find_program, running_backend
 from .ledger import Stage
+from .link import Connect
 from .preferences import preferences_of
 from .properties import settings_of, wish_of
 from .session import Session
@@ -44,8 +45,8 @@ class Result(NamedTuple):
 class Live:
     """The one live object of the add-on."""
 
-    def __init__(self) -> None:
-        self.session = Session(software=_software())
+    def __init__(self, connect: Connect | None = None) -> None:
+        self.session = Session(connect, _software())
         self.session.on_landed = self._landed
         self.session.on_ended = self._ended
         self.session.on_welcome = self._welcomed
