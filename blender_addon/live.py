@@ -152,7 +152,7 @@ class Live:
             keys = timeline.key_names(shot, work.folder, sheet)
             names = shown(sheet.sheet, keys, {})
             label = timeline.Label(work.job.id, work.job.engine, _generated(sheet))
-            timeline.place(scene, shot, sheet, work.folder.path, names, label)
+            timeline.place(scene, shot, sheet, work.folder, names, label)
         except TweencelError as problem:
             self.session.fail(work.job.id, problem)
             raise

@@ -167,9 +167,7 @@ class Session:
 
     def fail(self, job_id: str, error: TweencelError, now: float | None = None) -> None:
         """End a job for a reason that lies outside: its result cannot be shown, say."""
-        job = self.ledger.jobs[job_id]
-        self.ledger.cancel(job, _clock(now))
-        self.ledger.fail(job, error, _clock(now))
+        self.ledger.fail(self.ledger.jobs[job_id], error, _clock(now))
 
     def dismiss(self, job_id: str) -> None:
         """Forget a job that has ended; its files stay."""

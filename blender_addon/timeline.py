@@ -6,9 +6,12 @@ that nobody set (4.5 to 5.2: whatever was in memory), and Blender takes that siz
 picture of a missing file: it may end the program. So a frame is named only when it has landed.
 
 Key frames are the original files, also when they lie in another folder: a strip has one folder for
-all elements, but an element may be named `../keys/a.png`. That survives saving, moving the .blend
-file and making paths relative (4.5 to 5.2), and a key that is painted over is seen at once. Only
-where no such name exists (another drive on Windows, more than 255 bytes) is a copy made.
+all elements, but an element may be named `../keys/a.png`, so a key that is painted over is seen at
+once. Only where no such name exists (another drive on Windows, more than 255 bytes) a copy is shown.
+
+When the .blend file is saved elsewhere, Blender takes the folder of the *first* element's file for
+the folder of the strip. The first element is therefore a copy of the first key that lies among the
+frames; it stands one frame before the strip's start and is trimmed off.
 """
 
 from __future__ import annotations
@@ -48,6 +51,7 @@ class Label(NamedTuple):
 
 def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
     """How the elements name the key files. Raises MissingFile or DiskFull if one must be copied."""
+    folder.keep(shot.keys[0].path, 0)  # the anchor
     drawings = [e.drawing for e in plan.sheet]
     numbers = [number for number, drawing in enumerate(drawings) if drawing.is_key]
     return [
@@ -81,37 +85,45 @@ def free_channel(scene: bpy.types.Scene, above: int, start: int, stop: int) -> i
 
 
 def place(
-    scene: bpy.types.Scene, shot: Shot, plan: Plan, folder: Path, names: Sequence[str], label: Label
+    scene: bpy.types.Scene,
+    shot: Shot,
+    plan: Plan,
+    folder: Folder,
+    names: Sequence[str],
+    label: Label,
 ) -> str:
     """Make the strip that shows `names`, one a frame from the plan's start. Gives its name.
 
-    Raises NoRoom; then nothing was made.
+    The anchor must be there, see key_names. Raises NoRoom; then nothing was made.
     """
     level = vse.open_level(scene)
     channel = free_channel(scene, shot.channel, plan.start, plan.end)
-    first = os.path.normpath(folder / names[0])
     # The operator image_strip_add ends Blender 5.0 in background mode, and its frame arguments
     # changed; this call has not.
     strip = level.strips.new_image(
-        name=f"{shot.name} in-betweens", filepath=first, channel=channel, frame_start=plan.start
+        name=f"{shot.name} in-betweens",
+        filepath=str(folder.path / folder.frame_name(0, shot.keys[0].path.suffix.lower())),
+        channel=channel,
+        frame_start=plan.start - 1,
     )
-    strip.directory = _folder_path(folder)
-    strip.elements[0].filename = names[0]
-    for name in names[1:]:
+    strip.directory = _folder_path(folder.path)
+    for name in names:
         strip.elements.append(name)
+    vse.trim_start(strip, 1)
     _dress(strip, level.strips.get(shot.model))
-    _mark(strip, folder, label)
+    _mark(strip, folder.path, label)
     # The keys stay selected, so that the artist can change a number and generate again.
     strip.select = False
     return strip.name
 
 
 def show(job: str, names: Sequence[str]) -> None:
-    """Let the strips of a job show `names`, one for each element."""
+    """Let the strips of a job show `names`, one a frame."""
     for strip in strips_of(job):
-        if len(strip.elements) != len(names):
+        anchored = list(strip.elements)
+        if len(anchored) != len(names) + 1:
             continue  # the artist cut it (a hard split): what is left is theirs
-        for element, name in zip(strip.elements, names, strict=True):
+        for element, name in zip(anchored[1:], names, strict=True):
             if element.filename != name:
                 element.filename = name
 

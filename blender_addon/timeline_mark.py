@@ -8,7 +8,7 @@ from typing import Any
 JOB = "tweencel_job"
 ENGINE = "tweencel_engine"
 GENERATED = "tweencel_generated"
-"""One character for each element: `k` a key, `g` generated."""
+"""One character for each frame: `k` a key, `g` generated."""
 PROVENANCE = "tweencel_provenance"
 
 

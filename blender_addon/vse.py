@@ -36,3 +36,11 @@ def begin(strip: Any) -> int:
 def end(strip: Any) -> int:
     """The frame after the last on which the strip is seen."""
     return strip.right_handle if hasattr(strip, "right_handle") else strip.frame_final_end
+
+
+def trim_start(strip: Any, frames: int) -> None:
+    """Hide the strip's first frames; what follows stays where it is."""
+    if hasattr(strip, "left_handle_offset"):
+        strip.left_handle_offset = frames
+    else:
+        strip.frame_offset_start = frames

@@ -26,7 +26,7 @@ class Sidebar:
 def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -> None:
     """Labels in Blender do not wrap: break the text at the width of the sidebar."""
     width = context.region.width if context.region else 300
-    scale = context.preferences.system.ui_scale
+    scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
     room = max(20, int(width / (_POINTS_PER_CHARACTER * scale)) - 6)
     column = layout.column(align=True)
     for line in lines:

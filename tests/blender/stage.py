@@ -111,9 +111,14 @@ def stage(folder: Path) -> Iterator[Stage]:
         blender_addon.unregister()
 
 
+def shown_files(strip: Any) -> list[str]:
+    """The file on each frame of a strip, as the strip names it."""
+    return [strip.strip_elem_from_frame(frame).filename for frame in range(*span(strip))]
+
+
 def shown_names(strip: Any) -> list[str]:
     """The base name of the file on each frame of a strip."""
-    return [element.filename.rpartition("/")[2] for element in strip.elements]
+    return [name.rpartition("/")[2] for name in shown_files(strip)]
 
 
 def span(strip: Any) -> tuple[int, int]:
