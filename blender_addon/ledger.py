@@ -146,7 +146,7 @@ class Ledger:
         and the backend hears of it when it comes back."""
         if job.stage.ended or (job.cancelling and reachable):
             return
-        if not (job.accepted or job.submitted):
+        if job.done_there or not (job.accepted or job.submitted):
             self._end(job, Stage.CANCELLED, now)
         elif reachable:
             job.cancelling = True
@@ -331,6 +331,9 @@ class Ledger:
                 self._done_there(job, now)
 
     def _done_there(self, job: Job, now: float) -> None:
+        if job.cancelling:  # too late for the backend, but what came since was not fetched
+            self._end(job, Stage.CANCELLED, now)
+            return
         if len(job.made) < job.total:
             self._once_more(job, now, _incomplete(job))
             return

@@ -7,7 +7,8 @@ picture of a missing file: it may end the program. So a frame is named only when
 
 Key frames are the original files, also when they lie in another folder: a strip has one folder for
 all elements, but an element may be named `../keys/a.png`, so a key that is painted over is seen at
-once. Only where no such name exists (another drive on Windows, more than 255 bytes) a copy is shown.
+once. Only where no such name exists (another drive on Windows, more than 255 bytes) a copy is
+shown.
 
 When the .blend file is saved elsewhere, Blender takes the folder of the *first* element's file for
 the folder of the strip. The first element is therefore a copy of the first key that lies among the

@@ -473,6 +473,29 @@ def test_cancel_without_a_connection_ends_the_job_and_tells_the_backend_later(
     bench.until(lambda: bench.backend.jobs[work.job.id].state is State.CANCELLED)
 
 
+def test_a_cancel_that_comes_too_late_for_the_backend_ends_the_job_too(
+    bench: Bench, keys: list[Path]
+) -> None:
+    bench.backend.automatic = False
+    bench.connect()
+    work = bench.generate(keys)
+    bench.until(lambda: work.job.accepted)
+    bench.session.cancel(work.job.id, bench.now)
+    bench.backend.run(work.job.id)
+    assert bench.until_ended(work) is Stage.CANCELLED
+
+
+def test_a_cancel_while_the_last_frames_are_fetched_ends_the_job(
+    bench: Bench, keys: list[Path]
+) -> None:
+    bench.backend.frame = lambda index: png(grey=index + 1, filler=3 * WINDOW)
+    bench.connect()
+    work = bench.generate(keys)
+    bench.until(lambda: work.job.stage is Stage.FETCHING)
+    bench.session.cancel(work.job.id, bench.now)
+    assert bench.until_ended(work) is Stage.CANCELLED
+
+
 def test_cancel_keeps_the_frames_that_landed_and_no_half_file(
     bench: Bench, keys: list[Path]
 ) -> None:

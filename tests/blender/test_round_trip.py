@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole way in real Blender with a real backend: start, generate, cancel, stop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+import pytest
+
+import blender_addon
+from blender_addon import live
+from blender_addon.ledger import Stage as JobStage
+from blender_addon.session import Contact
+from protocol.pictures import probe
+from tests.blender.stage import Stage, shown_names
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("TWEENCEL_EXECUTABLE"),
+    reason="TWEENCEL_EXECUTABLE does not name a tweencel program",
+)
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setenv("TWEENCEL_HOME", str(tmp_path / "home"))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    blender_addon.register()
+    at = Stage(tmp_path)
+    at.settings.folder = str(tmp_path / "out")
+    try:
+        yield at
+    finally:
+        stop(at)
+        blender_addon.unregister()
+
+
+def stop(at: Stage) -> None:
+    local = at.live.local
+    if local is not None and local.alive:
+        at.live.stop_local()
+        end = time.monotonic() + 20
+        while local.alive and time.monotonic() < end:
+            time.sleep(0.02)
+        assert not local.alive
+
+
+def start(at: Stage) -> None:
+    assert bpy.ops.tweencel.start_backend() == {"FINISHED"}
+    assert at.live.starting
+    at.pump(lambda: at.live.session.contact is Contact.CONNECTED)
+    assert at.live.notice is None
+
+
+def test_a_shot_is_filled_by_the_backend_that_the_button_starts(at: Stage) -> None:
+    start(at)
+    paths = at.add_keys(1, 7, 12)
+    before = [hashlib.sha256(path.read_bytes()).digest() for path in paths]
+    at.settings.engine = "crossfade"
+    at.live.session.longest_tick = 0.0
+    began = time.perf_counter()
+    assert bpy.ops.tweencel.generate() == {"FINISHED"}
+    pressed = time.perf_counter() - began
+    work = at.work
+    at.pump(lambda: work.job.stage.ended)
+    assert work.job.error is None
+    assert work.job.stage is JobStage.DONE
+    keys = {1: "hop_0001.png", 7: "hop_0002.png", 12: "hop_0003.png"}
+    assert shown_names(at.result) == [keys.get(f, f"hop_{f:04d}.png") for f in range(1, 13)]
+    for name in work.made.values():
+        with (work.folder.path / name).open("rb") as file:
+            assert probe(file)[1:3] == (8, 4)
+    assert [hashlib.sha256(path.read_bytes()).digest() for path in paths] == before
+    longest = at.live.session.longest_tick
+    print(f"Generate took {pressed * 1000:.1f} ms, the longest tick {longest * 1000:.1f} ms")
+    assert max(pressed, longest) < 2.0  # a sane bound, no measurement: machines differ
+
+
+def test_a_second_start_finds_the_backend_that_runs(at: Stage) -> None:
+    start(at)
+    first = at.live.local
+    bpy.ops.tweencel.disconnect()
+    bpy.ops.tweencel.start_backend()
+    at.pump(lambda: at.live.session.contact is Contact.CONNECTED)
+    assert at.live.local is first
+    bpy.ops.tweencel.connect()
+    at.pump(lambda: at.live.session.contact is Contact.CONNECTED)
+
+
+def test_the_stopped_backend_is_gone_and_that_is_told(at: Stage) -> None:
+    start(at)
+    assert bpy.ops.tweencel.stop_backend() == {"FINISHED"}
+    local = at.live.local
+    assert local is not None
+    at.pump(lambda: not local.alive)
+    assert at.live.session.contact is Contact.OFF
+    at.add_keys(1, 4)
+    with pytest.raises(RuntimeError, match="no connection to a backend"):
+        bpy.ops.tweencel.generate()
+
+
+def test_a_running_job_is_cancelled_and_the_panel_goes_on(at: Stage) -> None:
+    start(at)
+    at.settings.engine = "crossfade"
+    at.add_keys(1, 400, width=640, height=480)
+    bpy.ops.tweencel.generate()
+    work = at.work
+    at.pump(lambda: len(work.made) >= 3)
+    bpy.ops.tweencel.cancel(job=work.job.id)
+    at.pump(lambda: work.job.stage.ended)
+    assert work.job.stage is JobStage.CANCELLED
+    assert 3 <= len(work.made) < 398
+    at.settings.fill, at.settings.count = False, 1
+    bpy.ops.tweencel.generate()
+    again = at.work
+    at.pump(lambda: again.job.stage.ended)
+    assert again.job.stage is JobStage.DONE
+
+
+def test_disabling_the_addon_leaves_the_backend_running(at: Stage) -> None:
+    start(at)
+    local = at.live.local
+    assert local is not None
+    blender_addon.unregister()
+    try:
+        assert local.alive
+    finally:
+        blender_addon.register()
+        live.get().local = local
