@@ -21,7 +21,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from protocol.endpoint import Endpoint
 from protocol.errors import BackendFailure, BadInput, BadParameter, TweencelError
 from protocol.messages import FrameMade, Progress, Status
 from protocol.params import BoolParam, FloatParam, IntParam, Param, Value
@@ -80,9 +79,8 @@ def serve(
 
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, stop)
-    endpoint: Endpoint = server.connection.endpoint
-    typer.echo(f"{SOFTWARE} is ready. The add-on on this machine finds it by itself; else paste:")
-    typer.echo(str(endpoint))
+    typer.echo(f"{SOFTWARE} is ready at {server.connection.address}.")
+    typer.echo("The add-on on this machine finds it by itself; for others: tweencel pair NAME.")
     server.serve()
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.engines import EngineSpec
-from protocol.jobs import Task
+from protocol.jobs import Slot, Task
 from protocol.params import Values
 
 Pixels = npt.NDArray[np.float32]
@@ -44,21 +44,25 @@ class Context:
     """What an engine may use while it runs.
 
     `pictures` gives the pixels of an input by its digest, decoded when it is asked for: hold no
-    more of them than needed. `first` is the index of the first slot to make: those before it were
-    made by an earlier attempt.
+    more of them than needed. `wanted` are the indices of the slots to make, None for all: the
+    others were made before.
     """
 
     pictures: Callable[[str], Pixels]
     params: Values
     seed: int = 0
-    first: int = 0
+    wanted: frozenset[int] | None = None
+
+    def slots(self, task: Task) -> list[Slot]:
+        """The task's slots that are to be made, in order."""
+        return [s for s in task.slots() if self.wanted is None or s.index in self.wanted]
 
 
 class Engine(Protocol):
     """A loaded engine. It stays warm between jobs and keeps nothing of them."""
 
     def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
-        """Make the task's slots from `context.first` on, in order.
+        """Make `context.slots(task)`, in order.
 
         Every yield is a point at which the job may be cancelled: the generator is then closed.
         Raises TweencelError for what the artist can mend.

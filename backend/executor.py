@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from protocol.errors import ErrorInfo
+from protocol.messages import WorkerSummary
 
 from .runs import Run
 
@@ -67,6 +68,12 @@ class Executor(Protocol):
     def stop(self, run: int) -> None:
         """Stop a run at its next step; after a time of grace its process is killed."""
         ...
+
+    def unload(self) -> bool:
+        """End what is loaded and idle, so that its memory returns; False if it is at work."""
+        ...
+
+    def summary(self) -> WorkerSummary: ...
 
     def events(self) -> list[Event]: ...
 

@@ -1,57 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The jobs that were accepted, their states and events, written down before anybody is told.
 
-One connection, used by one thread. Order comes from sequence numbers, never from a clock.
+Order comes from sequence numbers, never from a clock; the clock only tells how old something is.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from protocol.errors import BackendFailure, ErrorInfo, JobConflict, UnknownJob
+from protocol.errors import ErrorInfo, JobConflict, UnknownJob
 from protocol.jobs import State
 from protocol.messages import FrameMade, JobSummary, Status, Submit
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS jobs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    submit BLOB NOT NULL,
-    state TEXT NOT NULL,
-    attempt INTEGER NOT NULL DEFAULT 0,
-    total INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS events (
-    job TEXT NOT NULL REFERENCES jobs (id),
-    seq INTEGER NOT NULL,
-    message BLOB NOT NULL,
-    PRIMARY KEY (job, seq)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS frames (
-    job TEXT NOT NULL REFERENCES jobs (id),
-    number INTEGER NOT NULL,
-    digest TEXT NOT NULL,
-    PRIMARY KEY (job, number)
-) WITHOUT ROWID;
-PRAGMA user_version = 1;
-"""
+from .database import Database, writing
+from .runs import Output
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _event = msgspec.msgpack.Decoder(Status | FrameMade)
 _submit = msgspec.msgpack.Decoder(Submit)
+_output = msgspec.msgpack.Decoder(Output)
 
 
 class Job(NamedTuple):
-    """A job as it was accepted, and where it stands. `made` of `total` frames are there."""
+    """A job as it was accepted, and where it stands. `owner` is a client's key."""
 
     submit: Submit
+    owner: str
+    output: Output
     state: State
     attempt: int
-    made: int
     total: int
 
     @property
@@ -59,45 +40,54 @@ class Job(NamedTuple):
         return self.submit.job
 
 
+class Standing(NamedTuple):
+    """What is asked for most often of a job."""
+
+    owner: str
+    state: State
+
+
 class Ledger:
-    """The durable list of jobs. Every method has committed when it returns."""
+    """The durable list of jobs. Every method that writes has committed when it returns.
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises BackendFailure if another backend has it open."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, timeout=1.0)
-        try:
-            # EXCLUSIVE: one backend for one folder, and no shared-memory file
-            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.OperationalError as problem:
-            self._db.close()
-            raise BackendFailure(
-                f"Another backend already works in {path.parent} ({problem}).",
-                fix="Use that one, or give this one a folder of its own with --home.",
-                retryable=False,
-            ) from None
+    All of them raise DiskFull or BackendBroken if they cannot; then nothing has changed.
+    """
 
-    def close(self) -> None:
-        self._db.close()
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._db = database
+        self._clock = clock
 
-    def accept(self, submit: Submit) -> bool:
+    def accept(self, owner: str, submit: Submit, output: Output) -> bool:
         """Write the job down; False if the very same job was there already.
 
         Raises JobConflict if its id belongs to another job.
         """
         wanted = msgspec.structs.replace(submit, rid=0)
-        known = self._db.execute("SELECT submit FROM jobs WHERE id = ?", (submit.job,)).fetchone()
+        known = self._db.execute(
+            "SELECT owner, submit FROM jobs WHERE id = ?", (submit.job,)
+        ).fetchone()
         if known is not None:
-            if _submit.decode(known[0]) != wanted:
+            if known[0] != owner or _submit.decode(known[1]) != wanted:
                 raise JobConflict("Another job has the same id.")
             return False
-        with self._db:
+        total = len(submit.task.slots())
+        with writing(self._db):
             self._db.execute(
-                "INSERT INTO jobs (id, submit, state, total) VALUES (?, ?, ?, ?)",
-                (submit.job, _encode(wanted), State.QUEUED, len(submit.task.slots())),
+                "INSERT INTO jobs (id, owner, submit, output, state, total, touched)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    submit.job,
+                    owner,
+                    _encode(wanted),
+                    _encode(output),
+                    State.QUEUED,
+                    total,
+                    self._clock(),
+                ),
+            )
+            self._db.executemany(
+                "INSERT INTO inputs VALUES (?, ?)",
+                [(submit.job, digest) for digest in submit.task.inputs()],
             )
             self._add_event(Status(job=submit.job, seq=1, state=State.QUEUED))
         return True
@@ -106,17 +96,16 @@ class Ledger:
         self, job: str, state: State, error: ErrorInfo | None = None, spent: float = 0.0
     ) -> Status:
         """Set the job's state and tell the event. Entering RUNNING begins a new attempt."""
-        with self._db:
+        with writing(self._db):
             self._db.execute(
-                "UPDATE jobs SET state = ?, attempt = attempt + ? WHERE id = ?",
-                (state, state is State.RUNNING, job),
+                "UPDATE jobs SET state = ?, attempt = attempt + ?, touched = ? WHERE id = ?",
+                (state, state is State.RUNNING, self._clock(), job),
             )
-            attempt = self.job(job).attempt
             status = Status(
                 job=job,
                 seq=self._next_seq(job),
                 state=state,
-                attempt=attempt,
+                attempt=self._attempt(job),
                 error=error,
                 spent=spent,
             )
@@ -125,7 +114,7 @@ class Ledger:
 
     def add_frame(self, job: str, index: int, digest: str, size: int) -> FrameMade | None:
         """Note that a frame is in the store; None if it was noted before."""
-        with self._db:
+        with writing(self._db):
             fresh = self._db.execute(
                 "INSERT OR IGNORE INTO frames VALUES (?, ?, ?)", (job, index, digest)
             ).rowcount
@@ -137,12 +126,43 @@ class Ledger:
             self._add_event(event)
         return event
 
+    def add_frames(self, job: str, frames: Sequence[tuple[int, str, int]]) -> list[FrameMade]:
+        """Note several at once: index, digest, size of each. None of them was there before."""
+        with writing(self._db):
+            seq = self._next_seq(job)
+            events = [
+                FrameMade(job=job, seq=seq + i, index=index, digest=digest, size=size)
+                for i, (index, digest, size) in enumerate(frames)
+            ]
+            for event in events:
+                self._db.execute(
+                    "INSERT INTO frames VALUES (?, ?, ?)", (job, event.index, event.digest)
+                )
+                self._add_event(event)
+        return events
+
+    def release(self, job: str) -> None:
+        """The owner has all its frames: they may be swept."""
+        with writing(self._db):
+            self._db.execute("UPDATE jobs SET released = 1 WHERE id = ?", (job,))
+
     def job(self, job: str) -> Job:
         """Raises UnknownJob."""
-        row = self._db.execute(f"{_SELECT} WHERE id = ?", (job,)).fetchone()
+        row = self._db.execute(
+            "SELECT submit, owner, output, state, attempt, total FROM jobs WHERE id = ?", (job,)
+        ).fetchone()
         if row is None:
-            raise UnknownJob("The backend does not know that job.")
-        return _job(row)
+            raise _unknown()
+        return Job(
+            _submit.decode(row[0]), row[1], _output.decode(row[2]), State(row[3]), row[4], row[5]
+        )
+
+    def standing(self, job: str) -> Standing:
+        """Raises UnknownJob."""
+        row = self._db.execute("SELECT owner, state FROM jobs WHERE id = ?", (job,)).fetchone()
+        if row is None:
+            raise _unknown()
+        return Standing(row[0], State(row[1]))
 
     def events_after(self, job: str, seq: int) -> list[Status | FrameMade]:
         """The job's events with a number above `seq`, in order."""
@@ -151,36 +171,79 @@ class Ledger:
         )
         return [_event.decode(row[0]) for row in rows]
 
-    def waiting(self) -> list[Job]:
-        """The queued jobs, first come first."""
-        rows = self._db.execute(f"{_SELECT} WHERE state = ? ORDER BY number", (State.QUEUED,))
-        return [_job(row) for row in rows]
+    def made(self, job: str) -> set[int]:
+        """The indices of the frames that are there."""
+        rows = self._db.execute("SELECT number FROM frames WHERE job = ?", (job,))
+        return {row[0] for row in rows}
 
-    def missing_from(self, job: str) -> int:
-        """The index of the first frame that is not there yet."""
+    def waiting(self) -> list[tuple[str, str]]:
+        """Owner and id of the queued jobs, first come first."""
+        return self._db.execute(
+            "SELECT owner, id FROM jobs WHERE state = ? ORDER BY number", (State.QUEUED,)
+        ).fetchall()
+
+    def running(self) -> list[str]:
+        """The jobs that an ended backend left running."""
+        rows = self._db.execute("SELECT id FROM jobs WHERE state = ?", (State.RUNNING,))
+        return [row[0] for row in rows]
+
+    def open_jobs(self, owner: str) -> int:
+        """How many of the owner's jobs have not ended."""
         row = self._db.execute(
-            "SELECT COUNT(*), COALESCE(MAX(number) + 1, 0) FROM frames WHERE job = ?", (job,)
+            "SELECT COUNT(*) FROM jobs WHERE owner = ? AND state IN (?, ?)",
+            (owner, State.QUEUED, State.RUNNING),
         ).fetchone()
-        return row[1]
+        return row[0]
 
-    def recover(self) -> list[Status]:
-        """After a restart: what was running is queued again. Tells the events."""
-        rows = self._db.execute("SELECT id FROM jobs WHERE state = ?", (State.RUNNING,)).fetchall()
-        return [self.move(row[0], State.QUEUED) for row in rows]
-
-    def summaries(self, most: int = 1000) -> tuple[JobSummary, ...]:
-        """The newest jobs, oldest of them first."""
-        rows = self._db.execute(f"{_SELECT} ORDER BY number DESC LIMIT ?", (most,)).fetchall()
-        return tuple(
-            JobSummary(
-                job=job.id,
-                engine=job.submit.engine,
-                state=job.state,
-                made=job.made,
-                total=job.total,
-            )
-            for job in map(_job, reversed(rows))
+    def open_of(self, owner: str) -> list[str]:
+        """The owner's jobs that have not ended."""
+        rows = self._db.execute(
+            "SELECT id FROM jobs WHERE owner = ? AND state IN (?, ?)",
+            (owner, State.QUEUED, State.RUNNING),
         )
+        return [row[0] for row in rows]
+
+    def counts(self) -> dict[State, int]:
+        """How many jobs are in each state."""
+        rows = dict(self._db.execute("SELECT state, COUNT(*) FROM jobs GROUP BY state").fetchall())
+        return {state: rows.get(state, 0) for state in State}
+
+    def summaries(
+        self, owners: Sequence[str], names: Mapping[str, str], most: int = 1000
+    ) -> tuple[JobSummary, ...]:
+        """The newest jobs of those owners, oldest of them first. `names`: of owners, by key."""
+        marks = ", ".join("?" * len(owners))
+        rows = self._db.execute(
+            f"SELECT id, submit, state, total, released, owner,"
+            f" (SELECT COUNT(*) FROM frames WHERE frames.job = jobs.id),"
+            f" (SELECT MAX(seq) FROM events WHERE events.job = jobs.id)"
+            f" FROM jobs WHERE owner IN ({marks}) ORDER BY number DESC LIMIT ?",
+            (*owners, most),
+        ).fetchall()
+        return tuple(self._summary(row, names) for row in reversed(rows))
+
+    def _summary(
+        self, row: tuple[str, bytes, str, int, int, str, int, int], names: Mapping[str, str]
+    ) -> JobSummary:
+        job, submit, state, total, released, owner, made, last_seq = row
+        last = self.events_after(job, last_seq - 1) if state == State.FAILED else []
+        return JobSummary(
+            job=job,
+            engine=_submit.decode(submit).engine,
+            state=State(state),
+            made=made,
+            total=total,
+            owner=names.get(owner, ""),
+            last_seq=last_seq,
+            released=bool(released),
+            error=last[-1].error if last and isinstance(last[-1], Status) else None,
+        )
+
+    def _attempt(self, job: str) -> int:
+        row = self._db.execute("SELECT attempt FROM jobs WHERE id = ?", (job,)).fetchone()
+        if row is None:
+            raise _unknown()
+        return row[0]
 
     def _next_seq(self, job: str) -> int:
         row = self._db.execute("SELECT MAX(seq) FROM events WHERE job = ?", (job,)).fetchone()
@@ -192,9 +255,5 @@ class Ledger:
         )
 
 
-_SELECT = """SELECT submit, state, attempt,
-    (SELECT COUNT(*) FROM frames WHERE frames.job = jobs.id), total FROM jobs"""
-
-
-def _job(row: tuple[bytes, str, int, int, int]) -> Job:
-    return Job(_submit.decode(row[0]), State(row[1]), row[2], row[3], row[4])
+def _unknown() -> UnknownJob:
+    return UnknownJob("The backend does not know that job.")

@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 
 from protocol.errors import ErrorInfo, TweencelError, WorkerDied
 from protocol.limits import Limits
+from protocol.messages import WorkerSummary
 
 from . import runs
 from .config import Settings
@@ -43,9 +44,11 @@ class LocalExecutor:
         self._process: BaseProcess | None = None
         self._pipe: Connection[bytes, bytes] | None = None
         self._run: int | None = None
+        self._engine = ""
+        self._hung = False
         self._stopping = False
         self._kill_at: float | None = None
-        self._idle_since = time.monotonic()
+        self._heard = self._idle_since = time.monotonic()
 
     @property
     def wake(self) -> socket.socket:
@@ -58,6 +61,8 @@ class LocalExecutor:
     def start(self, run: runs.Run) -> None:
         pipe = self._living_worker()
         self._run = run.run
+        self._heard = time.monotonic()
+        self._engine = run.engine
         try:
             pipe.send_bytes(runs.encode(run))
         except OSError:  # it died between two jobs: try once with a new one
@@ -80,8 +85,11 @@ class LocalExecutor:
             process, event = self._reports.get()
             if process is not self._process:
                 continue  # the last words of a process that was given up
+            self._heard = time.monotonic()
             if event.run == _DEATH and isinstance(event, Finished):
                 self._end_process()
+                if self._hung:
+                    event = event._replace(error=_hung(self._settings.silence))
                 if self._run is None:
                     continue  # it died between two jobs: the next job gets a new one
                 event = event._replace(run=self._run)
@@ -89,7 +97,27 @@ class LocalExecutor:
                 found.append(self._close_run(event) if isinstance(event, Finished) else event)
         return found
 
+    def unload(self) -> bool:
+        """End the idle worker, so that its memory returns; False if it is at work."""
+        if self._run is None:
+            self._end_process()
+        return self._run is None
+
+    def summary(self) -> WorkerSummary:
+        """The worker as it is told to administrators; the job is the scheduler's to add."""
+        process = self._process
+        return WorkerSummary(
+            device=self._settings.device,
+            pid=process.pid or 0 if process else 0,
+            engine=self._engine if process else "",
+        )
+
     def tick(self, now: float) -> None:
+        if self._run is not None and now - self._heard > self._settings.silence:
+            if self._process is not None and not self._hung:
+                self._hung = True
+                self._process.kill()
+            return
         if self._kill_at is not None and now >= self._kill_at and self._process is not None:
             self._kill_at = None
             self._process.kill()
@@ -109,6 +137,7 @@ class LocalExecutor:
             with contextlib.suppress(OSError):
                 self._pipe.send_bytes(runs.encode(runs.Stop(event.run)))
         self._run = None
+        self._hung = False
         self._kill_at = None
         self._idle_since = time.monotonic()
         return event._replace(stopped=event.stopped or told_to_stop)
@@ -174,6 +203,13 @@ def _work(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Lim
     from . import worker
 
     worker.main(pipe, device, threads, limits)
+
+
+def _hung(seconds: float) -> ErrorInfo:
+    return WorkerDied(
+        f"The engine gave no sign of life for {seconds:.0f} s and was ended.",
+        fix="Use smaller pictures or another engine; report it if it returns.",
+    ).info()
 
 
 def _obituary(exit_code: int | None) -> ErrorInfo:

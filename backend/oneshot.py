@@ -25,11 +25,9 @@ from protocol.pictures import PictureInfo, check_same_size, check_size, probe
 from protocol.timing import Spacing, drawings, room_between, spaced
 
 from . import registry
+from .clients import LOCAL
 from .config import SOFTWARE, Settings
-from .ledger import Ledger
-from .local import LocalExecutor
-from .scheduler import Scheduler
-from .store import Store
+from .desk import Desk
 
 Listener = Callable[[Status | FrameMade | Progress], None]
 
@@ -134,15 +132,15 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix="tweencel-") as home:
         shop = _Shop(replace(settings, home=Path(home)), listen)
         try:
-            digests = tuple(shop.store.add(content) for content in contents)
+            digests = tuple(map(shop.add, contents))
             task = Inbetween(keys=digests, gaps=plan.gaps)
             task.check(settings.limits)
             _require_free(plan, names)
             job = secrets.token_hex(16)
             _write_keys(plan, names, contents)
+            places = _places(plan)
             shop.on_frame = lambda frame: _write(
-                plan.out / names[_places(plan)[frame.index]],
-                shop.store.read(frame.digest, 0, frame.size),
+                plan.out / names[places[frame.index]], shop.read(frame)
             )
             shop.make(
                 Submit(rid=0, job=job, engine=plan.engine, params=params, seed=plan.seed, task=task)
@@ -156,31 +154,34 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
 
 
 class _Shop:
-    """A scheduler with everything under it, for one job."""
+    """A backend without a server, for one job."""
 
     def __init__(self, settings: Settings, listen: Listener) -> None:
-        self.store = Store(settings.store)
-        self._ledger = Ledger(settings.database)
-        self._executor = LocalExecutor(self.store, settings)
-        self._scheduler = Scheduler(
-            self._ledger, self.store, self._executor, settings.limits, self._publish
-        )
+        self._desk = Desk(settings, self._publish)
         self._listen = listen
         self._end: Status | None = None
         self.on_frame: Callable[[FrameMade], None] = lambda frame: None
 
+    def add(self, content: bytes) -> str:
+        """Hold a key's file; its digest."""
+        digest = self._desk.store.add(content)
+        self._desk.holdings.claim(LOCAL, digest, len(content))
+        return digest
+
+    def read(self, frame: FrameMade) -> bytes:
+        return self._desk.store.read(frame.digest, 0, frame.size)
+
     def make(self, submit: Submit) -> None:
         """Run one job to its end. Raises the failure it ended with."""
-        self._scheduler.submit(submit)
+        self._desk.scheduler.submit(LOCAL, submit)
         while self._end is None:
-            self._scheduler.tick(time.monotonic())
-            select.select([self._executor.wake], [], [], 0.1)
+            self._desk.scheduler.tick(time.monotonic())
+            select.select([self._desk.executor.wake], [], [], 0.1)
         if self._end.state is State.FAILED and self._end.error is not None:
             raise from_info(self._end.error)
 
     def close(self) -> None:
-        self._executor.close()
-        self._ledger.close()
+        self._desk.close()
 
     def _publish(self, event: Status | FrameMade | Progress) -> None:
         if isinstance(event, FrameMade):

@@ -10,16 +10,24 @@ from protocol.jobs import Task
 from protocol.params import Value
 
 
+class Output(msgspec.Struct, frozen=True):
+    """How frames are written: `depth` 8 or 16 bits, `channels` "L", "LA", "RGB" or "RGBA"."""
+
+    depth: int
+    channels: str
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):
-    """Make a job's frames from index `first` on. `inputs` gives a file's path by its digest."""
+    """Make a job's frames with the indices `wanted`. `inputs` gives a file's path by its digest."""
 
     run: int
     engine: str
     params: dict[str, Value]
     seed: int
     task: Task
-    first: int
+    wanted: tuple[int, ...]
     inputs: dict[str, str]
+    output: Output
 
 
 class Stop(msgspec.Struct, frozen=True, tag="stop"):

@@ -6,12 +6,11 @@ It never blocks on a peer, never computes, and never imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
 import time
-from collections import deque
-from dataclasses import dataclass, field
 
 import zmq
 
@@ -25,35 +24,28 @@ from protocol.errors import (
     HelloFirst,
     MalformedMessage,
     NoCredit,
+    QuotaExceeded,
     TweencelError,
+    UnknownDigest,
+    UnknownJob,
 )
 from protocol.limits import CHUNK, MAX_CHUNK, WINDOW
 from protocol.version import PROTOCOL_VERSION, require_compatible
 
 from . import registry
-from .config import SOFTWARE, Settings, make_private
+from .config import SOFTWARE, Settings
+from .desk import Desk
+from .gate import DOMAIN, Gate
 from .keys import KeyPair, load_or_make
-from .ledger import Ledger
-from .local import LocalExecutor
-from .scheduler import Scheduler
-from .store import Store
+from .office import AdminRequest, Office, Place
+from .post import Peer, Post
 
 _TURN_MS = 100
+_HASTY_TURN_MS = 10
+"""While a reader's queue is full."""
 _MOST_IN_A_TURN = 200
 """Messages taken before the rest of the loop gets its turn."""
-_FORGET_AFTER = 3600.0
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class _Peer:
-    """One connection of a client. `outbox` waits for room in its queue."""
-
-    greeted: bool = False
-    seen: float = 0.0
-    outbox: deque[list[bytes | memoryview]] = field(default_factory=deque[list[bytes | memoryview]])
-    owed: int = 0
-    """Bytes of bodies in the outbox."""
 
 
 class Server:
@@ -61,23 +53,28 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         """Open everything. Raises TweencelError if it cannot be had; then nothing is left open."""
+        require_curve()
         self._settings = settings
-        make_private(settings.home)
-        self._ledger = Ledger(settings.database)
-        self._store = Store(settings.store)
-        self._executor = LocalExecutor(self._store, settings)
-        self._scheduler = Scheduler(
-            self._ledger, self._store, self._executor, settings.limits, self._publish
-        )
-        self._peers: dict[bytes, _Peer] = {}
-        self._listeners: dict[str, set[bytes]] = {}
         self._stopping = False
-        keys = load_or_make(settings.key_file)
-        self._context = zmq.Context()
-        self._router = _open_router(self._context, keys)
+        with contextlib.ExitStack() as opened:
+            self._desk = Desk(settings, self._publish, lambda: self._post.audience())
+            opened.callback(self._desk.close)
+            keys = load_or_make(settings.key_file)
+            local = self._desk.clients.let_in_local(settings.local_key_file)
+            context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+            opened.callback(context.term)
+            self._gate = Gate(context, self._desk.clients)
+            opened.callback(self._gate.close)
+            self._router = _open_router(context, keys)
+            opened.callback(self._router.close, 0)
+            place = Place(_bind(self._router, settings), keys.public.hex())
+            self._closing = opened.pop_all()
+        self._post = Post(self._router)
+        self._office = Office(self._desk, settings, place)
         self.connection = Connection(
-            address=self._bind(settings.port),
-            server_key=keys.public.hex(),
+            address=place.address,
+            server_key=place.server_key,
+            client_secret=local.secret.hex(),
             pid=os.getpid(),
             server_id=secrets.token_hex(8),
         )
@@ -86,16 +83,17 @@ class Server:
         """Answer until stopped. The connection file is there as long as we are."""
         write_connection(self._settings.connection, self.connection)
         log.info("listening on %s", self.connection.address)
-        self._scheduler.recover()
+        self._desk.scheduler.recover()
+        self._desk.sweeper.doom_strays()
         poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._executor.wake, zmq.POLLIN)
+        for socket in (self._router, self._gate.socket, self._desk.executor.wake):
+            poller.register(socket, zmq.POLLIN)
         last_busy = time.monotonic()
         try:
             while not self._stopping:
-                poller.poll(5 if self._owes_anything() else _TURN_MS)
+                poller.poll(_HASTY_TURN_MS if self._post.owes else _TURN_MS)
                 now = time.monotonic()
-                if self._turn(now) or not self._scheduler.idle:
+                if self._turn(now) or not self._desk.scheduler.idle:
                     last_busy = now
                 if 0 < self._settings.idle_exit < now - last_busy:
                     log.info("idle for %.0f s: ending", self._settings.idle_exit)
@@ -109,28 +107,37 @@ class Server:
 
     def _turn(self, now: float) -> bool:
         """One round of the loop; whether any client spoke."""
-        spoke = False
-        for _ in range(_MOST_IN_A_TURN):
-            try:
-                frames = self._router.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                break
-            spoke = True
-            self._hear(frames[0], frames[1:], now)
-        self._scheduler.tick(now)
-        for identity in [name for name, peer in self._peers.items() if peer.outbox]:
-            self._flush(identity)
-        self._forget_silent(now)
+        self._gate.answer_all()
+        spoke = self._hear_all(now)
+        try:
+            self._desk.scheduler.tick(now)
+            self._desk.sweeper.tick(now)
+        except TweencelError as problem:
+            log.error("%s", problem)
+        for identity, verified in self._office.finished():
+            self._post.send(identity, verified)
+        self._post.flush()
+        self._post.forget_silent(now)
         return spoke
 
-    def _hear(self, identity: bytes, frames: list[bytes], now: float) -> None:
-        peer = self._peers.setdefault(identity, _Peer())
-        peer.seen = now
+    def _hear_all(self, now: float) -> bool:
+        for heard in range(_MOST_IN_A_TURN):
+            try:
+                frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return heard > 0
+            # libzmq writes it there; no peer can
+            owner = str(frames[-1].get("User-Id"))
+            self._hear(frames[0].bytes, owner, [frame.bytes for frame in frames[1:]], now)
+        return True
+
+    def _hear(self, identity: bytes, owner: str, frames: list[bytes], now: float) -> None:
+        peer = self._post.peer(identity, owner, now)
         try:
             request, body = codec.decode_request(frames)
             if not peer.greeted and not isinstance(request, m.Hello):
                 raise HelloFirst("A peer spoke before it said hello.")
-            self._handle(identity, request, body)
+            self._handle(identity, peer, request, body)
         except TweencelError as problem:
             self._refuse(identity, frames, problem.info())
         except Exception:  # the border: no message may end the loop
@@ -142,36 +149,60 @@ class Server:
         log.debug("refused: %s", error.text)
         job, digest = codec.subject_of(frames)
         reply = m.Error(rid=codec.rid_of(frames), error=error, job=job, digest=digest)
-        self._send(identity, reply)
+        self._post.send(identity, reply)
 
     # One handler for each request ------------------------------------------------------------
 
-    def _handle(self, identity: bytes, request: m.Request, body: bytes) -> None:
+    def _handle(self, identity: bytes, peer: Peer, request: m.Request, body: bytes) -> None:
         match request:
-            case m.Hello():
-                self._greet(identity, request)
             case m.Ping(rid=rid):
-                self._send(identity, m.Pong(rid=rid))
+                self._post.send(identity, m.Pong(rid=rid))
+            case m.Hello():
+                self._greet(identity, peer, request)
             case m.Have():
-                self._tell_missing(identity, request)
+                self._tell_missing(identity, peer.owner, request)
             case m.Put():
-                self._take_piece(identity, request, body)
-            case m.Submit():
-                self._scheduler.submit(request)
-                self._send(identity, m.Accepted(rid=request.rid, job=request.job))
-            case m.Subscribe():
-                self._subscribe(identity, request)
+                self._take_piece(identity, peer.owner, request, body)
             case m.Get():
-                self._hand_out(identity, request)
-            case m.Cancel(rid=rid, job=job):
-                self._scheduler.cancel(job)
-                self._send(identity, m.Accepted(rid=rid, job=job))
-            case m.ListJobs(rid=rid):
-                self._send(identity, m.Jobs(rid=rid, jobs=self._ledger.summaries()))
+                self._hand_out(identity, peer, request)
+            case m.ListJobs():
+                self._list(identity, peer.owner, request)
+            case m.Submit() | m.Subscribe() | m.Cancel() | m.Release():
+                self._handle_job(identity, peer.owner, request)
+            case _:
+                self._handle_admin(identity, peer.owner, request)
 
-    def _greet(self, identity: bytes, hello: m.Hello) -> None:
+    def _handle_job(
+        self, identity: bytes, owner: str, request: m.Submit | m.Subscribe | m.Cancel | m.Release
+    ) -> None:
+        rid, job = request.rid, request.job
+        match request:
+            case m.Submit():
+                self._desk.scheduler.submit(owner, request)
+                self._post.send(identity, m.Accepted(rid=rid, job=job))
+            case m.Subscribe():
+                self._subscribe(identity, owner, request)
+            case m.Cancel():
+                self._require_own(owner, job, admins=True)
+                self._desk.scheduler.cancel(job)
+                self._post.send(identity, m.Accepted(rid=rid, job=job))
+            case m.Release():
+                self._require_own(owner, job)
+                self._desk.ledger.release(job)
+                self._post.send(identity, m.Done(rid=rid))
+
+    def _handle_admin(self, identity: bytes, owner: str, request: AdminRequest) -> None:
+        self._office.require_admin(owner)
+        reply = self._office.answer(identity, request, len(self._post))
+        if isinstance(request, m.Unpair):
+            self._post.forget_strangers(self._desk.clients.find)
+        if reply is not None:
+            self._post.send(identity, reply)
+
+    def _greet(self, identity: bytes, peer: Peer, hello: m.Hello) -> None:
         require_compatible(hello.v, ours_is="backend", theirs_is="add-on")
-        self._peers[identity].greeted = True
+        peer.greeted = True
+        client = self._desk.clients.find(peer.owner)
         welcome = m.Welcome(
             rid=hello.rid,
             v=PROTOCOL_VERSION,
@@ -181,36 +212,42 @@ class Server:
             window=WINDOW,
             limits=self._settings.limits,
             engines=registry.specs(),
+            name=client.name if client else "",
+            admin=client is not None and client.admin,
         )
-        self._send(identity, welcome)
+        self._post.send(identity, welcome)
 
-    def _tell_missing(self, identity: bytes, have: m.Have) -> None:
-        for file in have.files:
+    def _tell_missing(self, identity: bytes, owner: str, have: m.Have) -> None:
+        desk = self._desk
+        missing = [file for file in have.files if not desk.holdings.holds(owner, file.digest)]
+        for file in missing:
             self._check_file_size(file.size)
-        missing = tuple(
-            m.Remainder(file.digest, self._store.held(file.digest))
-            for file in have.files
-            if not self._store.has(file.digest)
+        self._require_space(owner, sum(file.size for file in missing))
+        remainders = tuple(
+            m.Remainder(file.digest, desk.store.held(owner, file.digest)) for file in missing
         )
-        self._send(identity, m.Missing(rid=have.rid, files=missing))
+        self._post.send(identity, m.Missing(rid=have.rid, files=remainders))
 
-    def _take_piece(self, identity: bytes, put: m.Put, body: bytes) -> None:
+    def _take_piece(self, identity: bytes, owner: str, put: m.Put, body: bytes) -> None:
+        desk = self._desk
         self._check_file_size(put.size)
-        if self._store.has(put.digest):
-            self._send(identity, m.Stored(digest=put.digest))
+        if desk.holdings.holds(owner, put.digest):
+            self._post.send(identity, m.Stored(digest=put.digest))
             return
-        held = self._store.held(put.digest)
+        held = desk.store.held(owner, put.digest)
         if put.offset != held:
-            self._send(identity, m.Granted(digest=put.digest, offset=held, rewind=True))
+            self._post.send(identity, m.Granted(digest=put.digest, offset=held, rewind=True))
             return
         if not body or held + len(body) > put.size:
             raise MalformedMessage("A piece of a file is empty or reaches beyond the file's end.")
-        held = self._store.append(put.digest, body, put.size)
-        done = held >= put.size
-        self._send(
-            identity,
-            m.Stored(digest=put.digest) if done else m.Granted(digest=put.digest, offset=held),
-        )
+        if held == 0:
+            self._require_space(owner, put.size)
+        held = desk.store.append(owner, put.digest, body, put.size)
+        if held < put.size:
+            self._post.send(identity, m.Granted(digest=put.digest, offset=held))
+            return
+        desk.holdings.claim(owner, put.digest, put.size)
+        self._post.send(identity, m.Stored(digest=put.digest))
 
     def _check_file_size(self, size: int) -> None:
         most = self._settings.limits.max_file
@@ -220,111 +257,117 @@ class Server:
                 fix=f"Files may have up to {most // 2**20} MiB.",
             )
 
-    def _subscribe(self, identity: bytes, request: m.Subscribe) -> None:
-        if not self._ledger.job(request.job).state.ended:
-            self._listeners.setdefault(request.job, set()).add(identity)
-        for event in self._ledger.events_after(request.job, request.after_seq):
-            self._send(identity, event)
-        self._scheduler.tell_queue(request.job)
+    def _require_space(self, owner: str, size: int) -> None:
+        most = self._settings.quota.stored
+        if size and self._desk.holdings.stored(owner) + size > most:
+            raise QuotaExceeded(
+                f"Your files on the backend would exceed the {most // 2**20} MiB you may have.",
+                fix="Wait for a sweep of old files, or ask for more (quota.stored).",
+            )
 
-    def _hand_out(self, identity: bytes, get: m.Get) -> None:
-        peer = self._peers[identity]
+    def _subscribe(self, identity: bytes, owner: str, request: m.Subscribe) -> None:
+        self._require_own(owner, request.job, admins=True)
+        if not self._desk.ledger.standing(request.job).state.ended:
+            self._post.listen(identity, request.job)
+        for event in self._desk.ledger.events_after(request.job, request.after_seq):
+            self._post.send(identity, event)
+        self._desk.scheduler.tell_queue(request.job)
+
+    def _hand_out(self, identity: bytes, peer: Peer, get: m.Get) -> None:
         if get.credit > WINDOW or peer.owed + get.credit > 2 * WINDOW:
             raise NoCredit("More bytes were asked for than the window allows.")
-        size = self._store.size(get.digest)
+        if not self._desk.holdings.holds(peer.owner, get.digest):
+            raise UnknownDigest(f"The backend holds no file {get.digest[:12]}... of yours.")
+        store = self._desk.store
+        size = store.size(get.digest)
         end = min(size, get.offset + get.credit)
         for offset in range(get.offset, end, CHUNK):
-            piece = self._store.read(get.digest, offset, min(CHUNK, end - offset))
+            piece = store.read(get.digest, offset, min(CHUNK, end - offset))
             data = m.Data(rid=get.rid, digest=get.digest, offset=offset, size=size)
-            self._send(identity, data, piece)
+            self._post.send(identity, data, piece)
 
-    # Sending ----------------------------------------------------------------------------------
+    def _list(self, identity: bytes, owner: str, request: m.ListJobs) -> None:
+        if request.everyone:
+            self._office.require_admin(owner)
+        names = {client.key: client.name for client in self._desk.clients.all()}
+        owners = list(names) if request.everyone else [owner]
+        self._post.send(
+            identity, m.Jobs(rid=request.rid, jobs=self._desk.ledger.summaries(owners, names))
+        )
+
+    def _require_own(self, owner: str, job: str, *, admins: bool = False) -> None:
+        """Another's job is as unknown as one that never was."""
+        if self._desk.ledger.standing(job).owner == owner:
+            return
+        client = self._desk.clients.find(owner)
+        if not (admins and client is not None and client.admin):
+            raise UnknownJob("The backend does not know that job.")
 
     def _publish(self, event: m.Status | m.FrameMade | m.Progress) -> None:
-        for identity in tuple(self._listeners.get(event.job, ())):
-            if isinstance(event, m.Progress) and self._peers[identity].outbox:
-                continue  # a slow reader gets the next one
-            self._send(identity, event)
-        if isinstance(event, m.Status) and event.state.ended:
-            self._listeners.pop(event.job, None)
-
-    def _send(self, identity: bytes, message: m.Message, body: bytes | None = None) -> None:
-        peer = self._peers.get(identity)
-        if peer is None:
-            return
-        peer.outbox.append(codec.encode(message, body))
-        peer.owed += len(body or b"")
-        self._flush(identity)
-
-    def _flush(self, identity: bytes) -> None:
-        peer = self._peers[identity]
-        while peer.outbox:
-            try:
-                self._router.send_multipart([identity, *peer.outbox[0]], zmq.DONTWAIT)
-            except zmq.Again:
-                return
-            except zmq.ZMQError as problem:
-                if problem.errno != zmq.EHOSTUNREACH:
-                    raise
-                self._forget(identity)
-                return
-            sent = peer.outbox.popleft()
-            peer.owed -= len(sent[1]) if len(sent) > 1 else 0
-
-    def _owes_anything(self) -> bool:
-        return any(peer.outbox for peer in self._peers.values())
-
-    def _forget_silent(self, now: float) -> None:
-        for identity, peer in list(self._peers.items()):
-            if now - peer.seen > _FORGET_AFTER:
-                self._forget(identity)
-
-    def _forget(self, identity: bytes) -> None:
-        self._peers.pop(identity, None)
-        for listeners in self._listeners.values():
-            listeners.discard(identity)
-
-    # Opening and closing ----------------------------------------------------------------------
-
-    def _bind(self, port: int) -> str:
-        address = f"tcp://127.0.0.1:{port or '*'}"
-        try:
-            self._router.bind(address)
-        except zmq.ZMQError as problem:
-            self._close()
-            raise BackendBroken(
-                f"Port {port} cannot be had: {problem.strerror}.",
-                fix="Choose another with --port, or leave it out.",
-            ) from None
-        return self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._post.publish(event)
 
     def _close(self) -> None:
-        self._executor.close()
-        self._router.close(0)
-        self._context.term()
-        self._ledger.close()
+        self._closing.close()
         path = self._settings.connection
-        try:
+        with contextlib.suppress(BackendNotRunning):
             if read_connection(path).server_id == self.connection.server_id:
                 path.unlink(missing_ok=True)
-        except (BackendNotRunning, AttributeError):
-            pass
+
+
+def require_curve() -> None:
+    """Raises BackendBroken if this build of libzmq cannot encrypt: nothing is served in clear."""
+    if not zmq.has("curve"):
+        raise BackendBroken(
+            "The ZeroMQ library of this Python has no CURVE encryption.",
+            fix="Install pyzmq from its own wheel: pip install --force-reinstall pyzmq.",
+        )
+
+
+def _bind(router: zmq.Socket[bytes], settings: Settings) -> str:
+    """Take the port that was asked for, else that of the last time, else any; the address."""
+    wanted: list[int | str] = [settings.port] if settings.port else [*_last_port(settings), "*"]
+    for port in wanted:
+        try:
+            router.bind(f"tcp://{settings.host}:{port}")
+        except zmq.ZMQError as problem:
+            if port != wanted[-1]:
+                continue
+            raise BackendBroken(
+                f"{settings.host}:{port} cannot be had: {problem.strerror}.",
+                fix="Choose another with --host or --port, or leave them out.",
+            ) from None
+        break
+    address = router.getsockopt_string(zmq.LAST_ENDPOINT)
+    # So that clients find a restarted backend where it was.
+    settings.port_file.write_text(address.rpartition(":")[2], "ascii")
+    return address
+
+
+def _last_port(settings: Settings) -> list[int]:
+    try:
+        return [int(settings.port_file.read_text("ascii"))]
+    except (OSError, ValueError):
+        return []
 
 
 def _open_router(context: zmq.Context[zmq.Socket[bytes]], keys: KeyPair) -> zmq.Socket[bytes]:
     router = context.socket(zmq.ROUTER)
     options: dict[int, int | bytes] = {
         zmq.ROUTER_MANDATORY: 1,  # or it drops silently at the high-water mark
-        zmq.ROUTER_HANDOVER: 1,  # or a reconnect under the same name is ignored
+        # Our clients let the router name their connections; whoever names one like another's is
+        # ignored instead of taking it over.
+        zmq.ROUTER_HANDOVER: 0,
         zmq.MAXMSGSIZE: 2 * MAX_CHUNK,
         zmq.HANDSHAKE_IVL: 5000,
         zmq.HEARTBEAT_IVL: 2000,
         zmq.HEARTBEAT_TIMEOUT: 6000,
-        zmq.SNDHWM: 256,
-        zmq.RCVHWM: 256,
+        zmq.SNDHWM: 64,
+        zmq.RCVHWM: 64,
         zmq.LINGER: 0,
         zmq.CURVE_SERVER: 1,
         zmq.CURVE_SECRETKEY: keys.secret,
+        zmq.ZAP_DOMAIN: DOMAIN,
+        zmq.IPV6: 1,
     }
     for option, value in options.items():
         router.setsockopt(option, value)

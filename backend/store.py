@@ -11,13 +11,11 @@ import errno
 import hashlib
 import os
 import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from protocol.errors import BackendBroken, DigestMismatch, DiskFull, TweencelError, UnknownDigest
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 _REHASH = 1024 * 1024
 
@@ -75,37 +73,59 @@ class Store:
         except FileNotFoundError:
             raise _unknown(digest) from None
 
-    def held(self, digest: str) -> int:
-        """How many bytes of an unfinished upload are there."""
+    def held(self, sender: str, digest: str) -> int:
+        """How many bytes of that sender's unfinished upload are there."""
         try:
-            return self._part(digest).stat().st_size
+            return self._part(sender, digest).stat().st_size
         except FileNotFoundError:
             return 0
 
-    def append(self, digest: str, content: bytes, size: int) -> int:
+    def append(self, sender: str, digest: str, content: bytes, size: int) -> int:
         """Add the next bytes of an upload of `size` bytes; tell how many are there now.
 
-        The last piece makes the file whole: it is then in the store. Raises DigestMismatch (the
-        upload starts again from nothing), DiskFull.
+        The last piece makes the file whole: it is then in the store. Senders do not share uploads:
+        whoever wants a file here must have it whole. Raises DigestMismatch (the upload starts again
+        from nothing), DiskFull.
         """
-        held = self.held(digest)
-        hasher = self._uploads.get(digest) if held else hashlib.sha256()
+        part = self._part(sender, digest)
+        held = self.held(sender, digest)
+        hasher = self._uploads.get(part.name) if held else hashlib.sha256()
         if hasher is None:
-            hasher = _hash_of(self._part(digest))
-        with _disk_errors(), self._part(digest).open("ab") as file:
-            file.write(content)
-            held += len(content)
-            if held >= size:
-                _flush(file)
+            hasher = _hash_of(part)
+        with _disk_errors():
+            try:
+                _append(part, content, last=held + len(content) >= size)
+            except OSError:
+                self._uploads.pop(part.name, None)  # a part of the piece may have been written
+                raise
         hasher.update(content)
-        self._uploads[digest] = hasher
+        self._uploads[part.name] = hasher
+        held += len(content)
         if held >= size:
-            self._finish(digest, hasher)
+            self._finish(part, digest, hasher)
         return held
 
-    def _finish(self, digest: str, hasher: _Hasher) -> None:
-        del self._uploads[digest]
-        part = self._part(digest)
+    def all(self) -> Iterator[tuple[str, Path]]:
+        """Every whole file: its digest and where it lies."""
+        for folder in self._objects.iterdir():
+            for path in folder.iterdir():
+                yield folder.name + path.name, path
+
+    def delete(self, digest: str) -> None:
+        """Nobody holds it any more."""
+        with _disk_errors():
+            self.path(digest).unlink(missing_ok=True)
+
+    def drop_parts(self, before: float) -> None:
+        """Give up uploads that were not continued since `before` (seconds since the epoch)."""
+        for part in self._parts.iterdir():
+            with contextlib.suppress(OSError):
+                if part.stat().st_mtime < before:
+                    part.unlink()
+                    self._uploads.pop(part.name, None)
+
+    def _finish(self, part: Path, digest: str, hasher: _Hasher) -> None:
+        del self._uploads[part.name]
         if hasher.hexdigest() != digest:
             part.unlink(missing_ok=True)
             raise DigestMismatch("A file arrived with other bytes than its digest promises.")
@@ -118,12 +138,24 @@ class Store:
         part.replace(target)
         _flush_folder(target.parent)
 
-    def _part(self, digest: str) -> Path:
-        return self._parts / digest
+    def _part(self, sender: str, digest: str) -> Path:
+        return self._parts / f"{digest}.{sender[:16]}"
+
+
+def is_true(digest: str, path: Path) -> bool:
+    """Whether the file's bytes are those that its name promises; read at each call."""
+    return _hash_of(path).hexdigest() == digest
 
 
 def _unknown(digest: str) -> UnknownDigest:
     return UnknownDigest(f"The backend holds no file {digest[:12]}...")
+
+
+def _append(part: Path, content: bytes, *, last: bool) -> None:
+    with part.open("ab") as file:
+        file.write(content)
+        if last:
+            _flush(file)
 
 
 def _hash_of(path: Path) -> _Hasher:

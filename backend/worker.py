@@ -19,11 +19,9 @@ from functools import lru_cache
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import NamedTuple
 
 from protocol.errors import BackendBroken, EngineFailed, ErrorInfo, TweencelError
 from protocol.limits import Limits
-from protocol.pictures import PictureInfo, probe
 
 from . import registry, runs
 from .engine import Context, Engine, Frame, Pixels, Progress
@@ -31,13 +29,6 @@ from .imaging import codecs
 
 _AHEAD = 3
 """Frames that may wait to be encoded, so that a fast engine does not fill the memory."""
-
-
-class _Output(NamedTuple):
-    """How frames are written: as rich as the richest of the keys."""
-
-    depth: int
-    channels: str
 
 
 class Worker:
@@ -86,9 +77,8 @@ class Worker:
         self._report(runs.Step(run.run, "loading the engine", 0.0))
         with self._timed():
             engine = self._load(run.engine)
-        output = _output_for(run)
-        context = Context(_reader(run, self._limits), run.params, run.seed, run.first)
-        with _Encoder(output, lambda index, file: self._send(run.run, index, file)) as encoder:
+        context = Context(_reader(run, self._limits), run.params, run.seed, frozenset(run.wanted))
+        with _Encoder(run.output, lambda index, file: self._send(run.run, index, file)) as encoder:
             steps = engine.run(run.task, context)
             for step in self._until_stopped(run.run, steps):
                 match step:
@@ -139,7 +129,7 @@ class Worker:
 class _Encoder:
     """Writes frames as files beside the engine's next step and sends each as soon as it is done."""
 
-    def __init__(self, output: _Output, send: Callable[[int, bytes], None]) -> None:
+    def __init__(self, output: runs.Output, send: Callable[[int, bytes], None]) -> None:
         self._output = output
         self._send = send
         self._pool = ThreadPoolExecutor(1, "encoder")  # one thread: frames leave in order
@@ -214,18 +204,6 @@ def _read(run: runs.Run, digest: str) -> bytes:
 
 def _name_of(run: runs.Run, digest: str) -> str:
     return f"Key {run.task.keys.index(digest) + 1}"
-
-
-def _output_for(run: runs.Run) -> _Output:
-    infos = [_probe(run, digest) for digest in run.task.inputs()]
-    colour = "RGB" if any("RGB" in info.channels for info in infos) else "L"
-    alpha = "A" if any(info.alpha for info in infos) else ""
-    return _Output(max(info.depth for info in infos), colour + alpha)
-
-
-def _probe(run: runs.Run, digest: str) -> PictureInfo:
-    with Path(run.inputs[digest]).open("rb") as file:
-        return probe(file, _name_of(run, digest))
 
 
 def _end_with_parent() -> None:

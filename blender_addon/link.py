@@ -140,7 +140,8 @@ def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PATIENCE_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, _PATIENCE_MS)
-    public, secret = zmq.curve_keypair()
+    secret = z85.encode(bytes.fromhex(endpoint.client_secret)) if endpoint.client_secret else None
+    public, secret = (zmq.curve_public(secret), secret) if secret else zmq.curve_keypair()
     socket.curve_publickey, socket.curve_secretkey = public, secret
     socket.curve_serverkey = z85.encode(bytes.fromhex(endpoint.server_key))
 

@@ -17,33 +17,34 @@ import msgspec
 
 from .errors import BackendNotRunning, BadInput
 
-_CONNECTION = re.compile(r"\A(tcp://[^\s#]+:\d{1,5})#([0-9a-f]{64})\Z")
+_CONNECTION = re.compile(r"\A(tcp://[^\s#]+:\d{1,5})#([0-9a-f]{64})\.([0-9a-f]{64})\Z")
 _LOOPBACK = re.compile(r"\Atcp://(127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5}\Z")
 
 
 class Endpoint(NamedTuple):
-    """A backend's address and its public CURVE key (32 bytes in hex)."""
+    """A backend's address, its public CURVE key and the client's secret one (32 bytes, hex)."""
 
     address: str
     server_key: str
+    client_secret: str = ""
 
     @property
     def loopback(self) -> bool:
         return bool(_LOOPBACK.match(self.address))
 
     def __str__(self) -> str:
-        return f"{self.address}#{self.server_key}"
+        return f"{self.address}#{self.server_key}.{self.client_secret}"
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """Read `tcp://HOST:PORT#KEY`, as `tweencel serve` prints it. Raises BadInput."""
+    """Read the string that `tweencel pair` prints: tcp://HOST:PORT#KEY.SECRET. Raises BadInput."""
     found = _CONNECTION.match(text.strip())
     if not found or not 0 < int(found[1].rpartition(":")[2]) < 65536:
         raise BadInput(
             "That is not the address of a backend.",
-            fix="Paste the whole line that `tweencel serve` prints: tcp://HOST:PORT#KEY.",
+            fix="Paste the whole line that `tweencel pair` prints: tcp://HOST:PORT#KEY.SECRET.",
         )
-    return Endpoint(found[1], found[2])
+    return Endpoint(found[1], found[2], found[3])
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,12 +52,13 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     server_key: str
+    client_secret: str = ""
     pid: int
     server_id: str
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.address, self.server_key)
+        return Endpoint(self.address, self.server_key, self.client_secret)
 
 
 def connection_file() -> Path:

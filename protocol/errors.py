@@ -17,7 +17,9 @@ TweencelError
 │   ├── MalformedMessage
 │   ├── UnknownMessage
 │   ├── HelloFirst           a peer spoke before it said hello
-│   └── VersionMismatch
+│   ├── VersionMismatch
+│   ├── NotAllowed           only an administrator may ask for that
+│   └── QuotaExceeded        the client has too much open or stored
 ├── TransferFailure          bytes did not arrive as they should
 │   ├── MissingInputs        a job names files that the backend does not hold
 │   ├── UnknownDigest        a file was asked for that the backend does not hold
@@ -146,6 +148,16 @@ class HelloFirst(ProtocolFailure):
 
 class VersionMismatch(ProtocolFailure):
     code = "version_mismatch"
+
+
+class NotAllowed(ProtocolFailure):
+    code = "not_allowed"
+    default_fix = "Do it on the backend's own machine, or ask who looks after it."
+
+
+class QuotaExceeded(ProtocolFailure):
+    code = "quota"
+    default_retryable = True
 
 
 class TransferFailure(TweencelError):

@@ -24,6 +24,8 @@ Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 Short = Annotated[str, Meta(max_length=200)]
+ClientName = Annotated[str, Meta(pattern=r"\A[\w.-]{1,40}\Z")]
+HostName = Annotated[str, Meta(pattern=r"\A[\w.:\[\]-]{0,253}\Z")]
 Version = tuple[Annotated[int, Meta(ge=0, le=10_000)], Annotated[int, Meta(ge=0, le=10_000)]]
 
 
@@ -116,13 +118,83 @@ class Cancel(Message, frozen=True, kw_only=True):
     job: JobId
 
 
+class Release(Message, frozen=True, kw_only=True):
+    """The client has all of that job's frames: the backend may sweep them. Answered by Done."""
+
+    rid: Rid
+    job: JobId
+
+
 class ListJobs(Message, frozen=True, kw_only=True, tag="list"):
-    """What jobs are there? Answered by Jobs."""
+    """The client's jobs; with `everyone`, those of all (an administrator's right). -> Jobs."""
+
+    rid: Rid
+    everyone: bool = False
+
+
+# For administrators only: others are answered `not_allowed`.
+
+
+class Survey(Message, frozen=True, kw_only=True):
+    """How is the backend? Answered by Report."""
 
     rid: Rid
 
 
-Request = Hello | Ping | Have | Put | Submit | Subscribe | Get | Cancel | ListJobs
+class Pair(Message, frozen=True, kw_only=True):
+    """Let another machine in, under that name; answered by Paired.
+
+    `host` is how that machine finds the backend's, empty: as the backend knows it.
+    """
+
+    rid: Rid
+    name: ClientName
+    host: HostName = ""
+
+
+class Unpair(Message, frozen=True, kw_only=True):
+    """Let it in no more; answered by Done. Its jobs are cancelled."""
+
+    rid: Rid
+    name: ClientName
+
+
+class Unload(Message, frozen=True, kw_only=True):
+    """End the idle engine, so that its memory returns; answered by Done."""
+
+    rid: Rid
+
+
+class Collect(Message, frozen=True, kw_only=True):
+    """Sweep what is old or over the cap, now; answered by Collected."""
+
+    rid: Rid
+
+
+class Verify(Message, frozen=True, kw_only=True):
+    """Compare every file with its digest and look through the ledger; answered by Verified."""
+
+    rid: Rid
+
+
+Request = (
+    Hello
+    | Ping
+    | Have
+    | Put
+    | Submit
+    | Subscribe
+    | Get
+    | Cancel
+    | Release
+    | ListJobs
+    | Survey
+    | Pair
+    | Unpair
+    | Unload
+    | Collect
+    | Verify
+)
 
 
 # Replies ------------------------------------------------------------------------------------
@@ -139,6 +211,10 @@ class Welcome(Message, frozen=True, kw_only=True):
     window: Count
     limits: Limits
     engines: tuple[EngineSpec, ...]
+    name: Short = ""
+    """How the backend calls the client."""
+    admin: bool = False
+    """Whether the client may look after the backend."""
 
 
 class Pong(Message, frozen=True, kw_only=True):
@@ -221,13 +297,17 @@ class Data(Message, frozen=True, kw_only=True):
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """One job in a list. `made` of `total` pictures are there."""
+    """One job in a list. `made` of `total` pictures are there; `owner` is a client's name."""
 
     job: JobId
     engine: str
     state: State
     made: Count
     total: Count
+    owner: Short = ""
+    last_seq: Count = 0
+    released: bool = False
+    error: ErrorInfo | None = None
 
 
 class Jobs(Message, frozen=True, kw_only=True):
@@ -235,6 +315,73 @@ class Jobs(Message, frozen=True, kw_only=True):
 
     rid: Rid
     jobs: tuple[JobSummary, ...]
+
+
+class Done(Message, frozen=True, kw_only=True):
+    """It is done."""
+
+    rid: Rid
+
+
+class ClientSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A client that may come in. `stored` in bytes."""
+
+    name: Short
+    admin: bool
+    open_jobs: Count
+    stored: Count
+
+
+class WorkerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that computes. `engine` is loaded; `job` is the one it works on, if any."""
+
+    device: Short
+    pid: Count = 0
+    engine: Short = ""
+    job: Short = ""
+
+
+class Report(Message, frozen=True, kw_only=True):
+    """The answer to Survey. Sizes in bytes, `uptime` in seconds."""
+
+    rid: Rid
+    software: Short
+    uptime: Seconds
+    waiting: Count
+    running: Count
+    done: Count
+    failed: Count
+    stored: Count
+    store_cap: Count
+    connections: Count
+    clients: tuple[ClientSummary, ...]
+    workers: tuple[WorkerSummary, ...]
+
+
+class Paired(Message, frozen=True, kw_only=True):
+    """The answer to Pair: the one string that the other machine needs, secret included."""
+
+    rid: Rid
+    endpoint: str
+
+
+class Collected(Message, frozen=True, kw_only=True):
+    """The answer to Collect: what was swept. `size` in bytes."""
+
+    rid: Rid
+    files: Count
+    size: Count
+    jobs: Count
+
+
+class Verified(Message, frozen=True, kw_only=True):
+    """The answer to Verify. `damaged` and `lost` files by digest; `ledger` is "ok" or says why."""
+
+    rid: Rid
+    files: Count
+    damaged: tuple[Digest, ...]
+    lost: tuple[Digest, ...]
+    ledger: str
 
 
 class Error(Message, frozen=True, kw_only=True):
@@ -258,5 +405,10 @@ Reply = (
     | Progress
     | Data
     | Jobs
+    | Done
+    | Report
+    | Paired
+    | Collected
+    | Verified
     | Error
 )

@@ -29,7 +29,7 @@ class Crossfade:
     """Mixes neighbouring keys, premultiplied, so that a transparent key fades without a fringe."""
 
     def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
-        for slot in task.slots()[context.first :]:
+        for slot in context.slots(task):
             first = context.pictures(task.keys[slot.gap])
             second = context.pictures(task.keys[slot.gap + 1])
             yield Frame(slot.index, crossfade(first, second, slot.t))

@@ -107,7 +107,7 @@ class Rife:
 
     def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
         crisp = context.params.get("overlap") == "crisp"
-        slots = task.slots()[context.first :]
+        slots = context.slots(task)
         known: tuple[_Key, ...] = ()
         for gap, wanted in groupby(slots, key=lambda slot: slot.gap):
             digests = task.keys[gap : gap + 2]

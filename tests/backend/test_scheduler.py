@@ -10,49 +10,52 @@ from pathlib import Path
 
 import pytest
 
-from backend.config import Settings
-from backend.ledger import Ledger
-from backend.local import LocalExecutor
-from backend.scheduler import Scheduler
-from backend.store import Store
+from backend.config import Quota, Settings
+from backend.desk import Desk
 from protocol.errors import (
     BadImage,
     BadParameter,
     MissingInputs,
     NothingToMake,
+    QuotaExceeded,
     SizeMismatch,
     UnknownEngine,
     UnknownJob,
 )
 from protocol.jobs import Inbetween, State
-from protocol.limits import Limits
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import Value
 
 pytestmark = pytest.mark.usefixtures("plugin")
+ME, OTHER = "1" * 64, "2" * 64
 TIMES = (0.2, 0.4, 0.6, 0.8)
 
 
-class Desk:
-    """A scheduler with everything under it, and what it published."""
+class Bench:
+    """A backend without a server, and what it published."""
 
-    def __init__(self, home: Path, keys: list[bytes], **settings: float) -> None:
+    def __init__(self, home: Path, keys: list[bytes], **settings: float | Quota) -> None:
         self.settings = Settings(home=home, device="cpu", threads=1, **settings)
-        self.store = Store(self.settings.store)
-        self.ledger = Ledger(self.settings.database)
-        self.executor = LocalExecutor(self.store, self.settings)
         self.said: list[Status | FrameMade | Progress] = []
-        self.scheduler = Scheduler(
-            self.ledger, self.store, self.executor, Limits(), self.said.append
-        )
-        self.keys = tuple(self.store.add(key) for key in keys[:2])
+        self.desk = Desk(self.settings, self.said.append)
+        self.ledger, self.executor = self.desk.ledger, self.desk.executor
+        self.scheduler = self.desk.scheduler
+        self.keys = tuple(self.hold(ME, key) for key in keys[:2])
         self.count = 0
 
-    def submit(self, engine: str = "abusive", **params: Value) -> str:
+    def hold(self, owner: str, content: bytes) -> str:
+        digest = self.desk.store.add(content)
+        self.desk.holdings.claim(owner, digest, len(content))
+        return digest
+
+    def submit(self, engine: str = "abusive", owner: str = ME, **params: Value) -> str:
         self.count += 1
+        params = {"level": self.count / 1000, **params} if engine == "abusive" else params
         task = Inbetween(keys=self.keys, gaps=(TIMES,))
         job = f"{self.count:032x}"
-        self.scheduler.submit(Submit(rid=1, job=job, engine=engine, params=params, task=task))
+        self.scheduler.submit(
+            owner, Submit(rid=1, job=job, engine=engine, params=params, task=task)
+        )
         return job
 
     def pump(self, until: Callable[[], object]) -> None:
@@ -69,22 +72,21 @@ class Desk:
         return [said.index for said in self.said if isinstance(said, FrameMade) and said.job == job]
 
     def close(self) -> None:
-        self.executor.close()
-        self.ledger.close()
+        self.desk.close()
 
 
 @pytest.fixture
-def desk(tmp_path: Path, keys: list[bytes]) -> Iterator[Desk]:
-    desk = Desk(tmp_path, keys, cancel_grace=0.5)
-    yield desk
-    desk.close()
+def bench(tmp_path: Path, keys: list[bytes]) -> Iterator[Bench]:
+    bench = Bench(tmp_path, keys, cancel_grace=0.5)
+    yield bench
+    bench.close()
 
 
-def test_a_job_is_done_frame_by_frame_in_order(desk: Desk) -> None:
-    job = desk.submit(level=1.0)
-    assert desk.end_of(job).state is State.DONE
-    assert desk.frames_of(job) == [0, 1, 2, 3]
-    assert any(isinstance(said, Progress) and said.left is not None for said in desk.said)
+def test_a_job_is_done_frame_by_frame_in_order(bench: Bench) -> None:
+    job = bench.submit(level=1.0)
+    assert bench.end_of(job).state is State.DONE
+    assert bench.frames_of(job) == [0, 1, 2, 3]
+    assert any(isinstance(said, Progress) and said.left is not None for said in bench.said)
 
 
 @pytest.mark.parametrize(
@@ -100,95 +102,198 @@ def test_a_job_is_done_frame_by_frame_in_order(desk: Desk) -> None:
     ],
 )
 def test_a_failing_engine_fails_its_job_with_a_sentence_and_the_next_job_runs(
-    desk: Desk, deed: str, code: str, words: str
+    bench: Bench, deed: str, code: str, words: str
 ) -> None:
-    job = desk.submit(deed=deed)
-    end = desk.end_of(job)
+    job = bench.submit(deed=deed)
+    end = bench.end_of(job)
     assert end.state is State.FAILED
     assert end.error is not None
     assert end.error.code == code
+    assert bench.frames_of(job) == [0]
     assert words in end.error.text
-    assert desk.end_of(desk.submit()).state is State.DONE
+    assert bench.end_of(bench.submit()).state is State.DONE
 
 
-def test_a_worker_stays_warm_between_jobs(desk: Desk) -> None:
-    desk.end_of(desk.submit())
-    process = desk.executor._process
-    desk.end_of(desk.submit())
-    assert desk.executor._process is process
+def test_a_worker_stays_warm_between_jobs(bench: Bench) -> None:
+    bench.end_of(bench.submit())
+    process = bench.executor._process
+    bench.end_of(bench.submit())
+    assert bench.executor._process is process
 
 
 def test_an_idle_worker_ends_and_the_next_job_gets_a_new_one(
     tmp_path: Path, keys: list[bytes]
 ) -> None:
-    desk = Desk(tmp_path, keys, worker_idle=0.0)
-    desk.end_of(desk.submit())
-    desk.pump(lambda: desk.executor._process is None)
-    assert desk.end_of(desk.submit()).state is State.DONE
-    desk.close()
+    bench = Bench(tmp_path, keys, worker_idle=0.0)
+    bench.end_of(bench.submit())
+    bench.pump(lambda: bench.executor._process is None)
+    assert bench.end_of(bench.submit()).state is State.DONE
+    bench.close()
 
 
-def test_cancel_stops_a_job_at_its_next_step_and_no_other(desk: Desk) -> None:
-    first, second = desk.submit(deed="slow"), desk.submit()
-    desk.pump(lambda: desk.frames_of(first))
-    desk.scheduler.cancel(first)
-    assert desk.end_of(first).state is State.CANCELLED
-    assert len(desk.frames_of(first)) < 4
-    assert desk.end_of(second).state is State.DONE
+def test_cancel_stops_a_job_at_its_next_step_and_no_other(bench: Bench) -> None:
+    first, second = bench.submit(deed="slow"), bench.submit()
+    bench.pump(lambda: bench.frames_of(first))
+    bench.scheduler.cancel(first)
+    assert bench.end_of(first).state is State.CANCELLED
+    assert len(bench.frames_of(first)) < 4
+    assert bench.end_of(second).state is State.DONE
 
 
-def test_a_waiting_job_is_cancelled_without_ever_running(desk: Desk) -> None:
-    first, second = desk.submit(deed="slow"), desk.submit()
-    desk.pump(lambda: desk.frames_of(first))
-    desk.scheduler.cancel(second)
-    assert desk.end_of(second).state is State.CANCELLED
-    assert desk.end_of(first).state is State.DONE
-    assert desk.frames_of(second) == []
+def test_a_waiting_job_is_cancelled_without_ever_running(bench: Bench) -> None:
+    first, second = bench.submit(deed="slow"), bench.submit()
+    bench.pump(lambda: bench.frames_of(first))
+    bench.scheduler.cancel(second)
+    assert bench.end_of(second).state is State.CANCELLED
+    assert bench.end_of(first).state is State.DONE
+    assert bench.frames_of(second) == []
 
 
-def test_a_hung_engine_is_killed_after_the_grace(desk: Desk) -> None:
-    job = desk.submit(deed="hang")
-    desk.pump(lambda: desk.frames_of(job) == [0])
-    desk.scheduler.cancel(job)
-    assert desk.end_of(job).state is State.CANCELLED
-    assert desk.end_of(desk.submit()).state is State.DONE
+def test_a_hung_engine_is_killed_after_the_grace(bench: Bench) -> None:
+    job = bench.submit(deed="hang")
+    bench.pump(lambda: bench.frames_of(job) == [0])
+    bench.scheduler.cancel(job)
+    assert bench.end_of(job).state is State.CANCELLED
+    assert bench.end_of(bench.submit()).state is State.DONE
 
 
-def test_cancelling_an_ended_job_changes_nothing(desk: Desk) -> None:
-    job = desk.submit()
-    desk.end_of(job)
-    desk.scheduler.cancel(job)
-    assert desk.ledger.job(job).state is State.DONE
+def test_cancelling_an_ended_job_changes_nothing(bench: Bench) -> None:
+    job = bench.submit()
+    bench.end_of(job)
+    bench.scheduler.cancel(job)
+    assert bench.ledger.job(job).state is State.DONE
     with pytest.raises(UnknownJob):
-        desk.scheduler.cancel("f" * 32)
+        bench.scheduler.cancel("f" * 32)
 
 
 def test_a_job_goes_on_with_its_next_frame_after_a_restart(
     tmp_path: Path, keys: list[bytes]
 ) -> None:
-    desk = Desk(tmp_path, keys)
-    job = desk.submit(deed="slow")
-    desk.pump(lambda: len(desk.frames_of(job)) == 2)
-    desk.close()
+    bench = Bench(tmp_path, keys)
+    job = bench.submit(deed="slow")
+    bench.pump(lambda: len(bench.frames_of(job)) == 2)
+    bench.close()
 
-    desk = Desk(tmp_path, keys)
-    desk.scheduler.recover()
-    assert desk.end_of(job).state is State.DONE
-    made = [event for event in desk.ledger.events_after(job, 0) if isinstance(event, FrameMade)]
+    bench = Bench(tmp_path, keys)
+    bench.scheduler.recover()
+    assert bench.end_of(job).state is State.DONE
+    made = [event for event in bench.ledger.events_after(job, 0) if isinstance(event, FrameMade)]
     assert [event.index for event in made] == [0, 1, 2, 3]
-    assert desk.frames_of(job)[0] >= 2
-    desk.close()
+    assert bench.frames_of(job)[0] >= 2
+    bench.close()
 
 
-def test_bad_jobs_are_refused_before_they_are_written_down(desk: Desk, keys: list[bytes]) -> None:
+@pytest.mark.parametrize("deed", ["segfault", "kill", "exit", "hang"])
+def test_a_job_survives_its_worker_and_goes_on_with_the_next_frame(
+    tmp_path: Path, keys: list[bytes], deed: str
+) -> None:
+    bench = Bench(tmp_path / "home", keys, silence=1.0)
+    job = bench.submit(deed=deed, at=2, once=str(tmp_path / "marker"))
+    end = bench.end_of(job)
+    assert (end.state, end.attempt) == (State.DONE, 2)
+    assert bench.frames_of(job) == [0, 1, 2, 3]
+    bench.close()
+
+
+def test_a_worker_that_dies_again_and_again_fails_the_job_in_the_end(bench: Bench) -> None:
+    job = bench.submit(deed="kill", at=2)
+    end = bench.end_of(job)
+    assert (end.state, end.attempt) == (State.FAILED, 3)
+    assert end.error is not None
+    assert "tried 3 times" in end.error.text
+    assert bench.frames_of(job) == [0, 1]
+
+
+def test_the_same_job_again_is_done_at_once_with_the_same_files(bench: Bench) -> None:
+    first = bench.submit(level=0.5)
+    bench.end_of(first)
+    again = bench.submit(level=0.5)
+    assert bench.ledger.standing(again).state is State.DONE
+    digests = [
+        [
+            event.digest
+            for event in bench.ledger.events_after(job, 0)
+            if isinstance(event, FrameMade)
+        ]
+        for job in (first, again)
+    ]
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == 4
+
+
+def test_only_frames_that_were_never_made_are_made(bench: Bench) -> None:
+    bench.end_of(bench.submit(level=0.5))
+    task = Inbetween(keys=bench.keys, gaps=((0.2, 0.3, 0.8),))
+    job = "d" * 32
+    bench.scheduler.submit(
+        ME, Submit(rid=1, job=job, engine="abusive", params={"level": 0.5}, task=task)
+    )
+    assert bench.frames_of(job) == [0, 2]
+    assert bench.end_of(job).state is State.DONE
+    assert bench.frames_of(job) == [0, 2, 1]
+
+
+def test_another_seed_or_setting_is_another_frame(bench: Bench) -> None:
+    bench.end_of(bench.submit(level=0.5))
+    assert bench.ledger.standing(bench.submit(level=0.6)).state is not State.DONE
+
+
+def test_another_owner_has_no_use_of_my_frames(bench: Bench, keys: list[bytes]) -> None:
+    bench.end_of(bench.submit(level=0.5))
+    with pytest.raises(MissingInputs):
+        bench.submit(owner=OTHER, level=0.5)
+    for key in keys:
+        bench.hold(OTHER, key)
+    job = bench.submit(owner=OTHER, level=0.5)
+    assert bench.ledger.standing(job).state is State.QUEUED
+    assert bench.end_of(job).state is State.DONE
+
+
+def test_owners_take_turns(bench: Bench, keys: list[bytes]) -> None:
+    for key in keys:
+        bench.hold(OTHER, key)
+    mine = [bench.submit() for _ in range(3)]
+    other = bench.submit(owner=OTHER)
+    bench.end_of(mine[-1])
+    started = [
+        said.job for said in bench.said if isinstance(said, Status) and said.state is State.RUNNING
+    ]
+    assert started == [mine[0], other, mine[1], mine[2]]
+
+
+def test_too_many_open_jobs_are_refused_until_some_are_done(
+    tmp_path: Path, keys: list[bytes]
+) -> None:
+    bench = Bench(tmp_path, keys, quota=Quota(open_jobs=2))
+    jobs = [bench.submit(), bench.submit()]
+    with pytest.raises(QuotaExceeded) as refusal:
+        bench.submit()
+    assert refusal.value.fix
+    bench.end_of(jobs[0])
+    bench.submit()
+    bench.close()
+
+
+def test_unload_gives_the_memory_back_but_not_in_the_middle_of_a_job(bench: Bench) -> None:
+    job = bench.submit(deed="slow")
+    bench.pump(lambda: bench.frames_of(job))
+    assert not bench.executor.unload()
+    bench.end_of(job)
+    assert bench.executor.summary().pid
+    assert bench.executor.unload()
+    assert bench.executor.summary().pid == 0
+    assert bench.end_of(bench.submit()).state is State.DONE
+
+
+def test_bad_jobs_are_refused_before_they_are_written_down(bench: Bench, keys: list[bytes]) -> None:
     with pytest.raises(UnknownEngine, match="nobody") as refusal:
-        desk.submit("nobody")
+        bench.submit("nobody")
     assert "crossfade" in refusal.value.fix
     with pytest.raises(BadParameter):
-        desk.submit(level=2.0)
-    a, b = desk.keys
-    text = desk.store.add(b"not a picture at all")
-    wide = desk.store.add(keys[0][:16] + (41).to_bytes(4, "big") + keys[0][20:])
+        bench.submit(level=2.0)
+    a, b = bench.keys
+    text = bench.hold(ME, b"not a picture at all")
+    wide = bench.hold(ME, keys[0][:16] + (41).to_bytes(4, "big") + keys[0][20:])
     for pair, gaps, failure in [
         ((a, "0" * 64), TIMES, MissingInputs),
         ((a, b), (), NothingToMake),
@@ -196,9 +301,10 @@ def test_bad_jobs_are_refused_before_they_are_written_down(desk: Desk, keys: lis
         ((a, wide), TIMES, SizeMismatch),
     ]:
         with pytest.raises(failure):
-            desk.scheduler.submit(
+            bench.scheduler.submit(
+                ME,
                 Submit(
                     rid=1, job="e" * 32, engine="abusive", task=Inbetween(keys=pair, gaps=(gaps,))
-                )
+                ),
             )
-    assert desk.ledger.summaries() == ()
+    assert bench.ledger.summaries([ME], {}) == ()

@@ -16,10 +16,11 @@ from typing import TypeVar
 
 import pytest
 import zmq
+from zmq.utils import z85
 
 from protocol import codec
 from protocol import messages as m
-from protocol.endpoint import Connection, read_connection
+from protocol.endpoint import Connection, Endpoint, parse_endpoint, read_connection
 from protocol.jobs import Inbetween, State
 
 ROOT = Path(__file__).parents[2]
@@ -46,6 +47,9 @@ class Serve:
             time.sleep(0.02)
         return read_connection(self.file)
 
+    def endpoint(self) -> Endpoint:
+        return self.connection().endpoint
+
     def end(self) -> tuple[str, str]:
         self.process.terminate()
         return self.process.communicate(timeout=20)
@@ -54,15 +58,17 @@ class Serve:
 class Client:
     """One connection; `ask` waits for the reply of the kind that is named."""
 
-    def __init__(self, connection: Connection, hello: bool = True) -> None:
+    def __init__(self, endpoint: Endpoint, hello: bool = True, name: bytes = b"") -> None:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.DEALER)
-        public, secret = zmq.curve_keypair()
+        secret = z85.encode(bytes.fromhex(endpoint.client_secret))
         self.socket.setsockopt(zmq.LINGER, 0)
-        self.socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        if name:
+            self.socket.setsockopt(zmq.ROUTING_ID, name)
+        self.socket.setsockopt(zmq.CURVE_PUBLICKEY, zmq.curve_public(secret))
         self.socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
-        self.socket.setsockopt(zmq.CURVE_SERVERKEY, bytes.fromhex(connection.server_key))
-        self.socket.connect(connection.address)
+        self.socket.setsockopt(zmq.CURVE_SERVERKEY, bytes.fromhex(endpoint.server_key))
+        self.socket.connect(endpoint.address)
         self.bodies: dict[int, bytes] = {}
         if hello:
             self.welcome = self.ask(m.Hello(rid=1, v=(1, 0), client="test"), m.Welcome)
@@ -103,7 +109,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def client(serve: Serve) -> Iterator[Client]:
-    client = Client(serve.connection())
+    client = Client(serve.endpoint())
     yield client
     client.close()
 
@@ -119,9 +125,9 @@ def test_a_job_goes_round_and_its_frames_come_back(client: Client, keys: list[by
     client.send(m.Subscribe(rid=4, job="a" * 32))
     frames = [client.hear(m.FrameMade) for _ in range(2)]
     assert [frame.index for frame in frames] == [0, 1]
+    assert client.hear(m.Status).state is State.DONE
     client.ask(m.Get(rid=5, digest=frames[0].digest, offset=0, credit=2**20), m.Data)
     assert hashlib.sha256(client.bodies[0]).hexdigest() == frames[0].digest
-    assert client.hear(m.Status).state is State.DONE
     summary = client.ask(m.ListJobs(rid=6), m.Jobs).jobs[0]
     assert (summary.state, summary.made, summary.total) == (State.DONE, 2, 2)
 
@@ -167,13 +173,13 @@ def test_wrong_bytes_are_refused_and_may_be_sent_again(client: Client, keys: lis
 
 
 def test_nobody_is_answered_before_hello(serve: Serve) -> None:
-    client = Client(serve.connection(), hello=False)
+    client = Client(serve.endpoint(), hello=False)
     assert client.ask(m.Ping(rid=9), m.Error).error.code == "hello_first"
     client.close()
 
 
 def test_another_major_version_is_refused_with_the_side_to_update(serve: Serve) -> None:
-    client = Client(serve.connection(), hello=False)
+    client = Client(serve.endpoint(), hello=False)
     error = client.ask(m.Hello(rid=9, v=(2, 0), client="future"), m.Error)
     assert error.rid == 9
     assert error.error.code == "version_mismatch"
@@ -208,25 +214,154 @@ def test_refusals_carry_the_number_the_job_and_a_fix(client: Client) -> None:
     assert error.error.code == "unknown_job"
 
 
-def test_a_client_without_the_key_hears_nothing(serve: Serve) -> None:
-    connection = serve.connection()
+def deaf(endpoint: Endpoint) -> bool:
+    """Whether a greeting to that endpoint gets no answer."""
+    client = Client(endpoint, hello=False)
+    client.send(m.Hello(rid=1, v=(1, 0), client="thief"))
+    answered = client.socket.poll(1000)
+    client.close()
+    return not answered
+
+
+def test_a_client_without_a_key_hears_nothing(serve: Serve) -> None:
     context = zmq.Context()
     plain = context.socket(zmq.DEALER)
     plain.setsockopt(zmq.LINGER, 0)
-    plain.connect(connection.address)
+    plain.connect(serve.endpoint().address)
     plain.send_multipart(codec.encode(m.Hello(rid=1, v=(1, 0), client="thief")))
     assert plain.poll(1000) == 0
     plain.close()
     context.term()
 
 
+def test_a_stranger_who_knows_the_backends_key_hears_nothing(serve: Serve) -> None:
+    _, secret = zmq.curve_keypair()
+    stranger = serve.endpoint()._replace(client_secret=z85.decode(secret).hex())
+    assert deaf(stranger)
+
+
+def test_a_client_that_was_paired_comes_in_until_it_is_unpaired(client: Client) -> None:
+    assert client.welcome.admin
+    pair = m.Pair(rid=2, name="attic")
+    endpoint = parse_endpoint(client.ask(pair, m.Paired).endpoint)
+    attic = Client(endpoint)
+    assert (attic.welcome.name, attic.welcome.admin) == ("attic", False)
+    assert "attic" in client.ask(pair, m.Error).error.text
+    client.ask(m.Unpair(rid=3, name="attic"), m.Done)
+    attic.send(m.Ping(rid=4))
+    assert attic.hear(m.Error).error.code == "hello_first", "it is a stranger now"
+    attic.close()
+    assert deaf(endpoint)
+
+
+def test_nobody_sees_or_touches_anothers_jobs_and_files(client: Client, keys: list[bytes]) -> None:
+    endpoint = parse_endpoint(client.ask(m.Pair(rid=2, name="attic"), m.Paired).endpoint)
+    digests = [client.upload(key) for key in keys]
+    client.ask(job_of(digests), m.Accepted)
+    other = Client(endpoint)
+    files = tuple(m.File(digest, len(key)) for digest, key in zip(digests, keys, strict=True))
+    assert len(other.ask(m.Have(rid=3, files=files), m.Missing).files) == 3
+    assert other.ask(m.ListJobs(rid=4), m.Jobs).jobs == ()
+    for request in (
+        m.Subscribe(rid=5, job="a" * 32),
+        m.Cancel(rid=5, job="a" * 32),
+        m.Release(rid=5, job="a" * 32),
+    ):
+        assert other.ask(request, m.Error).error.code == "unknown_job"
+    get = m.Get(rid=6, digest=digests[0], offset=0, credit=10)
+    assert other.ask(get, m.Error).error.code == "unknown_digest"
+    assert other.ask(job_of(digests, "b"), m.Error).error.code == "missing_inputs"
+    for request in (
+        m.Survey(rid=7),
+        m.Pair(rid=7, name="friend"),
+        m.Unpair(rid=7, name="local"),
+        m.Unload(rid=7),
+        m.Collect(rid=7),
+        m.Verify(rid=7),
+        m.ListJobs(rid=7, everyone=True),
+    ):
+        assert other.ask(request, m.Error).error.code == "not_allowed"
+    everyone = client.ask(m.ListJobs(rid=8, everyone=True), m.Jobs).jobs
+    assert [job.owner for job in everyone] == ["local"]
+    other.close()
+
+
+def test_a_stolen_routing_id_gets_nothing(client: Client, serve: Serve, keys: list[bytes]) -> None:
+    endpoint = parse_endpoint(client.ask(m.Pair(rid=2, name="attic"), m.Paired).endpoint)
+    victim = Client(serve.endpoint(), name=b"victim")
+    digests = [victim.upload(key) for key in keys]
+    thief = Client(endpoint, hello=False, name=b"victim")
+    thief.send(m.Hello(rid=1, v=(1, 0), client="thief"))
+    victim.ask(job_of(digests), m.Accepted)
+    victim.send(m.Subscribe(rid=4, job="a" * 32))
+    while not victim.hear(m.Status).state.ended:
+        pass
+    assert thief.socket.poll(500) == 0
+    for each in (victim, thief):
+        each.close()
+
+
+def test_an_administrator_sees_how_the_backend_is(client: Client, keys: list[bytes]) -> None:
+    client.ask(job_of([client.upload(key) for key in keys]), m.Accepted)
+    client.send(m.Subscribe(rid=4, job="a" * 32))
+    while not client.hear(m.Status).state.ended:
+        pass
+    report = client.ask(m.Survey(rid=5), m.Report)
+    assert (report.done, report.running, report.waiting) == (1, 0, 0)
+    assert report.workers[0].engine == "crossfade"
+    assert report.clients[0].stored == report.stored > sum(map(len, keys))
+    client.ask(m.Unload(rid=6), m.Done)
+    assert client.ask(m.Survey(rid=7), m.Report).workers[0].pid == 0
+
+
+def test_verify_finds_what_is_damaged_and_what_is_lost(
+    client: Client, serve: Serve, keys: list[bytes]
+) -> None:
+    digests = [client.upload(key) for key in keys]
+    verified = client.ask(m.Verify(rid=5), m.Verified)
+    assert (verified.files, verified.damaged, verified.lost) == (3, (), ())
+    objects = serve.file.parent / "store" / "objects"
+    (objects / digests[0][:2] / digests[0][2:]).write_bytes(b"rust")
+    (objects / digests[1][:2] / digests[1][2:]).unlink()
+    verified = client.ask(m.Verify(rid=6), m.Verified)
+    assert (verified.damaged, verified.lost) == ((digests[0],), (digests[1],))
+    assert verified.ledger == "ok"
+
+
+def test_a_restarted_backend_is_found_where_it_was_and_knows_its_jobs(
+    serve: Serve, keys: list[bytes]
+) -> None:
+    client = Client(serve.endpoint())
+    client.ask(job_of([client.upload(key) for key in keys]), m.Accepted)
+    before = serve.connection()
+    os.kill(serve.process.pid, signal.SIGKILL)
+    serve.process.communicate()
+    serve.file.unlink()
+    again = Serve(serve.file.parent)
+    assert again.endpoint() == before.endpoint
+    while not (welcome := client_hello(client)):
+        pass
+    assert welcome.server_id != before.server_id
+    client.send(m.Subscribe(rid=4, job="a" * 32))
+    while not client.hear(m.Status).state.ended:
+        pass
+    client.close()
+    again.end()
+
+
+def client_hello(client: Client) -> m.Welcome | None:
+    client.send(m.Hello(rid=1, v=(1, 0), client="test"))
+    return client.hear(m.Welcome) if client.socket.poll(500) else None
+
+
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes and signals")
 def test_keys_are_private_and_a_stopped_backend_leaves_no_connection_file(serve: Serve) -> None:
     connection = serve.connection()
-    for path in (serve.file, serve.file.parent / "server.key"):
+    for path in (serve.file, *serve.file.parent.glob("*.key")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    out, _ = serve.end()
-    assert str(connection.endpoint) in out.splitlines()
+    out, err = serve.end()
+    assert connection.address in out
+    assert connection.client_secret not in out + err
     assert serve.process.returncode == 0
     assert not serve.file.exists()
 

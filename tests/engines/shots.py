@@ -18,7 +18,7 @@ def run(
     engine: Engine,
     keys: Sequence[Pixels],
     gaps: Sequence[Sequence[float]],
-    first: int = 0,
+    wanted: frozenset[int] | None = None,
     asked: list[int] | None = None,
     **params: Value,
 ) -> Iterator[Frame | Progress]:
@@ -31,7 +31,7 @@ def run(
         return keys[digests.index(digest)]
 
     task = Inbetween(keys=tuple(digests), gaps=tuple(map(tuple, gaps)))
-    return engine.run(task, Context(pictures, params, first=first))
+    return engine.run(task, Context(pictures, params, wanted=wanted))
 
 
 def frames(engine: Engine, keys: Sequence[Pixels], gaps: Sequence[Sequence[float]]) -> list[Frame]:

@@ -14,7 +14,10 @@ from protocol.endpoint import Connection, parse_endpoint, read_connection, write
 from protocol.version import PROTOCOL_VERSION, require_compatible
 
 KEY = "0f" * 32
-CONNECTION = Connection(address="tcp://127.0.0.1:5555", server_key=KEY, pid=1, server_id="x")
+SECRET = "f0" * 32
+CONNECTION = Connection(
+    address="tcp://127.0.0.1:5555", server_key=KEY, client_secret=SECRET, pid=1, server_id="x"
+)
 
 
 def test_a_printed_endpoint_is_read_back() -> None:
@@ -28,19 +31,27 @@ def test_a_printed_endpoint_is_read_back() -> None:
 )
 def test_only_this_machine_is_loopback(host: str) -> None:
     try:
-        endpoint = parse_endpoint(f"tcp://{host}:5555#{KEY}")
+        endpoint = parse_endpoint(f"tcp://{host}:5555#{KEY}.{SECRET}")
     except errors.BadInput:
         return
     assert not endpoint.loopback
 
 
 @pytest.mark.parametrize(
-    "text", ["", "127.0.0.1:5555", "tcp://h:5555", f"tcp://h:70000#{KEY}", f"ipc://h:1#{KEY}"]
+    "text",
+    [
+        "",
+        "127.0.0.1:5555",
+        "tcp://h:5555",
+        f"tcp://h:5555#{KEY}",
+        f"tcp://h:70000#{KEY}.{SECRET}",
+        f"ipc://h:1#{KEY}.{SECRET}",
+    ],
 )
 def test_anything_else_is_refused_with_where_to_find_it(text: str) -> None:
     with pytest.raises(errors.BadInput) as refusal:
         parse_endpoint(text)
-    assert "tweencel serve" in refusal.value.fix
+    assert "tweencel pair" in refusal.value.fix
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from backend.engine import Context, Engine, Frame, Progress
 from protocol.engines import EngineSpec
 from protocol.errors import BadParameter
 from protocol.jobs import Task
-from protocol.params import Choice, ChoiceParam, FloatParam
+from protocol.params import Choice, ChoiceParam, FloatParam, IntParam, TextParam
 
 DEEDS = ("work", "raise", "refuse", "memory", "segfault", "kill", "exit", "hang", "short", "slow")
 
@@ -32,12 +33,14 @@ SPEC = EngineSpec(
             choices=tuple(Choice(deed, deed) for deed in DEEDS),
         ),
         FloatParam(name="level", label="Level", default=0.5, minimum=0, maximum=1),
+        IntParam(name="at", label="At", default=1, minimum=0, maximum=1000),
+        TextParam(name="once", label="Once"),
     ),
 )
 
 
 class Abusive:
-    """Makes flat frames; after the first one it does the deed."""
+    """Makes flat frames; before frame `at` it does the deed, once if `once` names a marker file."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -45,12 +48,23 @@ class Abusive:
     def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
         shape = context.pictures(task.keys[0]).shape
         yield Progress("being good", 0.0)
-        for slot in task.slots()[context.first :]:
+        for slot in context.slots(task):
             pixels = np.full(shape, float(context.params["level"]), np.float32)
             pixels[..., 3] = 1.0
+            if slot.index == context.params["at"] or context.params["deed"] == "slow":
+                time.sleep(0.1)  # until the frames before it have left
+                if is_due(str(context.params["once"])) and do(str(context.params["deed"])):
+                    return
             yield Frame(slot.index, pixels)
-            if do(str(context.params["deed"])):
-                return
+
+
+def is_due(marker: str) -> bool:
+    if not marker:
+        return True
+    if Path(marker).exists():
+        return False
+    Path(marker).touch()
+    return True
 
 
 def do(deed: str) -> bool:

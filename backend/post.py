@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What leaves the server: each connection's outbox, and who listens to which job.
+
+It never waits for a reader: what does not fit into a queue stays in that reader's outbox.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+import zmq
+
+from protocol import codec
+from protocol.messages import FrameMade, Message, Progress, Status
+
+_FORGET_AFTER = 3600.0
+"""Seconds of silence after which a connection is forgotten; it may greet again."""
+
+
+@dataclass
+class Peer:
+    """One connection of a client. `owner` is the client's key, `outbox` waits for room."""
+
+    owner: str
+    greeted: bool = False
+    seen: float = 0.0
+    outbox: deque[list[bytes | memoryview]] = field(default_factory=deque[list[bytes | memoryview]])
+    owed: int = 0
+    """Bytes of bodies in the outbox."""
+
+
+class Post:
+    """All connections of one ROUTER socket."""
+
+    def __init__(self, router: zmq.Socket[bytes]) -> None:
+        self._router = router
+        self._peers: dict[bytes, Peer] = {}
+        self._listeners: dict[str, set[bytes]] = {}
+        self._full: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    @property
+    def owes(self) -> bool:
+        """Whether something waits for room."""
+        return bool(self._full)
+
+    def audience(self) -> Collection[str]:
+        """The jobs to which somebody listens."""
+        return self._listeners.keys()
+
+    def peer(self, identity: bytes, owner: str, now: float) -> Peer:
+        """The connection of that name, new if another client has it now."""
+        peer = self._peers.get(identity)
+        if peer is None or peer.owner != owner:
+            self.forget(identity)
+            peer = self._peers[identity] = Peer(owner)
+        peer.seen = now
+        return peer
+
+    def listen(self, identity: bytes, job: str) -> None:
+        self._listeners.setdefault(job, set()).add(identity)
+
+    def publish(self, event: Status | FrameMade | Progress) -> None:
+        """Send an event of a job to its listeners; a slow one gets the next progress instead."""
+        for identity in tuple(self._listeners.get(event.job, ())):
+            if not (isinstance(event, Progress) and identity in self._full):
+                self.send(identity, event)
+        if isinstance(event, Status) and event.state.ended:
+            self._listeners.pop(event.job, None)
+
+    def send(self, identity: bytes, message: Message, body: bytes | None = None) -> None:
+        peer = self._peers.get(identity)
+        if peer is None:
+            return
+        peer.outbox.append(codec.encode(message, body))
+        peer.owed += len(body or b"")
+        self._flush(identity, peer)
+
+    def flush(self) -> None:
+        """Send what waits, as far as there is room now."""
+        for identity in tuple(self._full):
+            self._flush(identity, self._peers[identity])
+
+    def forget(self, identity: bytes) -> None:
+        self._peers.pop(identity, None)
+        self._full.discard(identity)
+        for job, listeners in tuple(self._listeners.items()):
+            listeners.discard(identity)
+            if not listeners:
+                del self._listeners[job]
+
+    def forget_strangers(self, find: Callable[[str], object]) -> None:
+        """All connections of clients that are let in no more."""
+        for identity in [n for n, peer in self._peers.items() if find(peer.owner) is None]:
+            self.forget(identity)
+
+    def forget_silent(self, now: float) -> None:
+        for identity in [n for n, p in self._peers.items() if now - p.seen > _FORGET_AFTER]:
+            self.forget(identity)
+
+    def _flush(self, identity: bytes, peer: Peer) -> None:
+        while peer.outbox:
+            try:
+                self._router.send_multipart([identity, *peer.outbox[0]], zmq.DONTWAIT)
+            except zmq.Again:
+                self._full.add(identity)
+                return
+            except zmq.ZMQError as problem:
+                if problem.errno != zmq.EHOSTUNREACH:
+                    raise
+                self.forget(identity)
+                return
+            sent = peer.outbox.popleft()
+            peer.owed -= len(sent[1]) if len(sent) > 1 else 0
+        self._full.discard(identity)
