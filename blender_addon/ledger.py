@@ -124,6 +124,7 @@ class Ledger:
         self._fresh_ends: list[Job] = []
         self._spoiled: dict[str, int] = {}
         self._to_cancel: list[str] = []
+        self._waiting: dict[str, list[Sink]] = {}
 
     # What the artist does ---------------------------------------------------------------------
 
@@ -253,17 +254,16 @@ class Ledger:
 
     def sinks(self, digest: str) -> list[Sink]:
         """Who waits for that file."""
-        return [
-            Sink(job.id, index)
-            for job in self.jobs.values()
-            if not job.stage.ended
-            for index, made in job.made.items()
-            if made.digest == digest and index not in job.landed
-        ]
+        return [sink for sink in self._waiting.get(digest, ()) if self._waits(sink)]
+
+    def _waits(self, sink: Sink) -> bool:
+        job = self.jobs.get(sink.job)
+        return job is not None and not job.stage.ended and sink.frame not in job.landed
 
     def landed(self, job: Job, index: int, now: float) -> None:
         """The picture lies on our disk under its own name."""
         job.landed.add(index)
+        self._waiting.pop(job.made[index].digest, None)
         self._end_if_complete(job, now)
 
     def spoiled(self, digest: str, now: float) -> None:
@@ -313,6 +313,9 @@ class Ledger:
             return
         job.made[event.index] = Made(event.digest, event.size)
         if not job.cancelling:
+            sinks = self._waiting.setdefault(event.digest, [])
+            if (sink := Sink(job.id, event.index)) not in sinks:
+                sinks.append(sink)
             self.downloads.want(event.digest, event.size)
 
     def _take_status(self, job: Job, event: Status, now: float) -> None:
@@ -383,7 +386,8 @@ class Ledger:
         self._fresh_ends.append(job)
         for digest in {made.digest for made in job.made.values()}:
             if not self.sinks(digest):
-                self.downloads.forget(digest)
+                self._waiting.pop(digest, None)
+                self.downloads.leave(digest)
         needed = {digest for other in self.jobs.values() for digest in _needs(other)}
         for digest in set(job.inputs) - needed:
             self.uploads.forget(digest)

@@ -6,6 +6,7 @@ One timer calls `beat`. In background mode Blender runs no timers: there a scrip
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,11 +53,14 @@ class Live:
         self.session.on_welcome = self._welcomed
         self.local: LocalBackend | None = None
         self.results: dict[str, Result] = {}
+        self.longest_beat = 0.0
+        """Seconds; set it to 0 to measure anew."""
         self.notice: TweencelError | None = None
         """The last thing that went wrong and belongs to no job; shown until the next success."""
         self._starting = False
         self._begun = False
         self._drawn: object = None
+        self._to_show: dict[str, Work] = {}
 
     # The backend --------------------------------------------------------------------------------
 
@@ -70,6 +74,8 @@ class Live:
 
         Raises BackendNotFound.
         """
+        if self._starting:
+            return
         if endpoint := running_backend():
             self.session.connect(endpoint)
             return
@@ -169,7 +175,11 @@ class Live:
             self._show(self.session.works[job])
 
     def _landed(self, work: Work, index: int) -> None:
-        self._show(work)
+        self._to_show[work.job.id] = work  # once a beat, however many landed
+
+    def _show_landed(self) -> None:
+        while self._to_show:
+            self._show(self._to_show.popitem()[1])
 
     def _show(self, work: Work) -> None:
         if result := self.results.get(work.job.id):
@@ -184,13 +194,16 @@ class Live:
 
     def beat(self) -> float:
         """Do what there is to do; gives the seconds until the next beat."""
+        began = time.perf_counter()
         if not self._begun:
             self._begun = True
             self._begin()
         self._mind_local()
         self.session.tick()
+        self._show_landed()
         self._fit_scenes()
         self._redraw()
+        self.longest_beat = max(self.longest_beat, time.perf_counter() - began)
         return _QUICK if self.session.busy or self._starting else _CALM
 
     def _begin(self) -> None:

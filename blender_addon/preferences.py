@@ -19,8 +19,8 @@ class TWEENCEL_AP_preferences(bpy.types.AddonPreferences):
     )
     endpoint: StringProperty(
         name="Address",
-        description="A backend's address and key, as `tweencel serve` prints them; "
-        "empty: the local backend",
+        description="A backend's address with its keys, in one string; empty: the local backend",
+        subtype="PASSWORD",
     )
     start_automatically: BoolProperty(
         name="Start the Local Backend with Blender",

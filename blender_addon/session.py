@@ -301,7 +301,7 @@ class Session:
 
     def _take_data(self, data: Data, body: bytes, now: float) -> None:
         sinks = self.ledger.sinks(data.digest)
-        if not sinks or not self.ledger.take_data(data, len(body)):
+        if not self.ledger.take_data(data, len(body)) or not sinks:
             return
         try:
             part = self._parts.get(data.digest) or self._new_part(data.digest, sinks[0])

@@ -173,7 +173,7 @@ class Folder:
         path = self.path / PROVENANCE
         half = path.with_name(f".{PROVENANCE}.part")
         with _writing(path):
-            half.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            half.write_text(_lines(record), "utf-8")
             half.replace(path)
         return path
 
@@ -184,6 +184,17 @@ class Folder:
                 (self.path / name).unlink()
         with contextlib.suppress(OSError):
             self.path.rmdir()
+
+
+def _lines(record: Mapping[str, Any]) -> str:
+    """JSON with one line for each entry: json's own indent is ten times slower, and a shot of
+    thousands of frames would be felt."""
+    entries = [f"  {_json(key)}: {_json(value)}" for key, value in record.items()]
+    return "{\n" + ",\n".join(entries) + "\n}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -146,7 +146,13 @@ class Downloads:
     def __init__(self, window: int = WINDOW, most: int = MAX_CHUNK) -> None:
         self.window = window
         self.most = most
+        self.under_way = 0
+        """Bytes that were asked for and have not arrived."""
         self._files: dict[str, _Download] = {}
+        self._to_ask: dict[str, _Download] = {}
+        """Those of which not every byte was asked for, so that thousands cost no search."""
+        self._unwanted: dict[str, int] = {}
+        """Bytes that will still come of files that nobody wants any more."""
 
     def __contains__(self, digest: str) -> bool:
         return digest in self._files
@@ -154,30 +160,33 @@ class Downloads:
     def __len__(self) -> int:
         return len(self._files)
 
-    @property
-    def under_way(self) -> int:
-        """Bytes that were asked for and have not arrived."""
-        return sum(file.asked - file.received for file in self._files.values())
-
     def want(self, digest: str, size: int) -> None:
-        self._files.setdefault(digest, _Download(size))
+        if digest not in self._files:
+            self._files[digest] = self._to_ask[digest] = _Download(size)
 
     def next_range(self) -> Range | None:
         """The next bytes to ask for, which then count as asked for; None: wait."""
-        room = self.window - self.under_way
-        for digest, file in self._files.items():
-            credit = min(self.most, file.size - file.asked)
-            if 0 < credit <= room:
-                file.asked += credit
-                return Range(digest, file.asked - credit, credit)
-        return None
+        digest = next(iter(self._to_ask), "")
+        if not digest:
+            return None
+        file = self._to_ask[digest]
+        credit = min(self.most, file.size - file.asked)
+        if credit > self.window - self.under_way:
+            return None
+        file.asked += credit
+        self.under_way += credit
+        if file.asked == file.size:
+            del self._to_ask[digest]
+        return Range(digest, file.asked - credit, credit)
 
     def arrived(self, digest: str, offset: int, count: int) -> bool:
         """Note bytes that came. False if they are not the next ones of a file we want."""
         file = self._files.get(digest)
         if file is None or offset != file.received or not 0 < count <= file.asked - offset:
+            self._let_pass(digest, count)
             return False
         file.received += count
+        self.under_way -= count
         return True
 
     def whole(self, digest: str) -> bool:
@@ -185,14 +194,35 @@ class Downloads:
         return file is not None and file.received == file.size
 
     def forget(self, digest: str) -> None:
-        self._files.pop(digest, None)
+        if file := self._files.pop(digest, None):
+            self.under_way -= file.asked - file.received
+            self._to_ask.pop(digest, None)
+
+    def leave(self, digest: str) -> None:
+        """Nobody wants the file any more; what was asked for still comes and is let pass."""
+        file = self._files.get(digest)
+        self.forget(digest)
+        if file is not None and file.asked > file.received:
+            self._unwanted[digest] = self._unwanted.get(digest, 0) + file.asked - file.received
+            self.under_way += file.asked - file.received
 
     def from_start(self, digest: str) -> None:
         """What came of this file is worthless."""
         if file := self._files.get(digest):
+            self.under_way -= file.asked - file.received
             file.asked = file.received = 0
+            self._to_ask[digest] = file
 
     def begin_again(self) -> None:
         """The connection is new: what was asked for and did not come never will."""
+        self.under_way = 0
+        self._unwanted.clear()
         for file in self._files.values():
             file.asked = file.received
+        self._to_ask = {d: file for d, file in self._files.items() if file.asked < file.size}
+
+    def _let_pass(self, digest: str, count: int) -> None:
+        if left := self._unwanted.pop(digest, 0):
+            self.under_way -= min(left, count)
+            if left > count:
+                self._unwanted[digest] = left - count

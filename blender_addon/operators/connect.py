@@ -19,7 +19,8 @@ class TWEENCEL_OT_connect(Verb, bpy.types.Operator):
 
     endpoint: StringProperty(
         name="Address",
-        description="Address and key as tweencel serve prints them; empty: as in the preferences",
+        description="Address and keys in one string; empty: as in the preferences",
+        subtype="PASSWORD",
         options={"SKIP_SAVE"},
     )
 

@@ -139,6 +139,29 @@ def test_downloads_never_exceed_their_window_and_survive_a_cut(
     assert all(downloads.whole(digest) for digest in got)
 
 
+def test_bytes_that_still_come_after_a_cancel_count_until_they_have_come() -> None:
+    downloads = Downloads(window=20, most=10)
+    downloads.want("a", 30)
+    downloads.next_range()
+    downloads.next_range()
+    assert downloads.arrived("a", 0, 10)
+    downloads.leave("a")
+    downloads.want("b", 30)
+    assert downloads.next_range() is not None
+    assert downloads.next_range() is None
+    assert not downloads.arrived("a", 10, 10)
+    assert downloads.next_range() is not None
+    assert downloads.under_way == 20
+
+
+def test_a_file_that_the_backend_does_not_have_gives_its_room_back() -> None:
+    downloads = Downloads(window=20, most=10)
+    downloads.want("a", 30)
+    downloads.next_range()
+    downloads.forget("a")
+    assert downloads.under_way == 0
+
+
 def test_bytes_that_nobody_asked_for_are_left_aside() -> None:
     downloads = Downloads(window=100, most=10)
     downloads.want("a", 30)
