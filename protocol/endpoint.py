@@ -18,7 +18,10 @@ import msgspec
 from .errors import BackendNotRunning, BadInput
 
 _CONNECTION = re.compile(r"\A(tcp://[^\s#]+:\d{1,5})#([0-9a-f]{64})\.([0-9a-f]{64})\Z")
-_LOOPBACK = re.compile(r"\Atcp://(127(\.\d{1,3}){3}|localhost|\[::1\]):\d{1,5}\Z")
+_LOOPBACK = re.compile(
+    # ::ffff: is how a socket that speaks both families writes an IPv4 address
+    r"\Atcp://(127(\.\d{1,3}){3}|localhost|\[::1\]|\[::ffff:127(\.\d{1,3}){3}\]):\d{1,5}\Z"
+)
 
 
 class Endpoint(NamedTuple):
