@@ -35,6 +35,7 @@ from protocol.messages import (
     Missing,
     Progress,
     Put,
+    Release,
     Reply,
     Status,
     Stored,
@@ -124,6 +125,7 @@ class Ledger:
         self._fresh_ends: list[Job] = []
         self._spoiled: dict[str, int] = {}
         self._to_cancel: list[str] = []
+        self._to_release: list[str] = []
         self._waiting: dict[str, list[Sink]] = {}
 
     # What the artist does ---------------------------------------------------------------------
@@ -159,6 +161,8 @@ class Ledger:
         """The job cannot go on, for a reason of this side."""
         if not job.stage.ended:
             job.error = error
+            if job.accepted:
+                self._to_cancel.append(job.id)
             self._end(job, Stage.FAILED, now)
 
     def dismiss(self, job: Job) -> None:
@@ -188,6 +192,8 @@ class Ledger:
         """What is to be sent now, without the Puts. What was given counts as sent."""
         while self._to_cancel:
             yield Cancel(rid=next(self._rids), job=self._to_cancel.pop())
+        while self._to_release:
+            yield Release(rid=next(self._rids), job=self._to_release.pop())
         rid = next(self._rids)
         if files := self.uploads.ask(rid):
             yield Have(rid=rid, files=files)
@@ -384,6 +390,8 @@ class Ledger:
     def _end(self, job: Job, stage: Stage, now: float) -> None:
         self._enter(job, stage, now)
         self._fresh_ends.append(job)
+        if job.accepted:
+            self._to_release.append(job.id)  # the backend need not keep its frames for us
         for digest in {made.digest for made in job.made.values()}:
             if not self.sinks(digest):
                 self._waiting.pop(digest, None)

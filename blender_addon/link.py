@@ -164,7 +164,7 @@ class Link:
             self._context.destroy(linger=0)
             raise BadInput(
                 f"{endpoint.address} is no address to connect to: {problem.strerror}.",
-                fix="Paste the whole line that `tweencel serve` prints.",
+                fix="Paste the whole line that `tweencel pair` prints.",
             ) from None
         self._welcome: Welcome | None = None
         self._refused = False
@@ -270,7 +270,8 @@ class Link:
     def _unwelcome(self) -> TweencelError:
         return BackendNotRunning(
             f"The backend at {self.endpoint.address} does not accept the key in the address.",
-            fix="Paste the line that `tweencel serve` printed at its last start.",
+            fix="For this computer press Disconnect, then Start Local Backend; for another paste "
+            "the whole line that `tweencel pair` prints there.",
         )
 
 

@@ -24,7 +24,7 @@ from protocol.errors import (
 )
 from protocol.jobs import State
 from protocol.limits import CHUNK, WINDOW, Limits
-from protocol.messages import Cancel, Get, Have, Ping, Progress, Put, Submit, Subscribe
+from protocol.messages import Cancel, Get, Have, Ping, Progress, Put, Release, Submit, Subscribe
 from tests.addon.bench import Bench
 from tests.fakes.backend import ENDPOINT, FakeBackend, png
 
@@ -143,6 +143,16 @@ def test_progress_is_told(bench: Bench, keys: list[Path]) -> None:
     bench.backend.tell(told)
     bench.tick()
     assert work.job.progress == told
+
+
+def test_the_backend_need_not_keep_the_frames_that_have_landed(
+    bench: Bench, keys: list[Path]
+) -> None:
+    bench.connect()
+    work = bench.generate(keys)
+    assert bench.until_ended(work) is Stage.DONE
+    bench.tick()
+    assert [release.job for release in bench.backend.said(Release)] == [work.job.id]  # type: ignore[attr-defined]
 
 
 # Refusals at the button -------------------------------------------------------------------------
@@ -266,6 +276,8 @@ def test_a_full_disk_fails_the_job_with_what_to_do(
     monkeypatch.setattr("blender_addon.storage.Part.add", full)
     assert bench.until_ended(work) is Stage.FAILED
     assert isinstance(work.job.error, DiskFull)
+    bench.tick()
+    assert [c.job for c in bench.backend.said(Cancel)] == [work.job.id]  # type: ignore[attr-defined]
     assert not work.folder.path.exists()
     monkeypatch.undo()
     assert bench.until_ended(bench.generate(keys)) is Stage.DONE

@@ -23,6 +23,7 @@ from protocol.messages import (
     Accepted,
     Cancel,
     Data,
+    Done,
     Error,
     FrameMade,
     Get,
@@ -34,6 +35,7 @@ from protocol.messages import (
     Pong,
     Progress,
     Put,
+    Release,
     Remainder,
     Status,
     Stored,
@@ -272,6 +274,8 @@ class FakeLine:
                 self._hand_out(message)
             case Cancel():
                 self._cancel(message)
+            case Release():
+                self.reply(Done(rid=message.rid))
             case _:
                 raise AssertionError(message)
 
