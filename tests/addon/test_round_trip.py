@@ -177,3 +177,15 @@ def test_what_the_backend_refuses_is_shown_with_its_fix(session: Session, tmp_pa
     assert work.job.error.fix
     session.tick()
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_client_that_the_backend_does_not_know_is_told_so(backend: Backend) -> None:
+    session = Session()
+    session.connect(backend.endpoint._replace(client_secret=""))
+    try:
+        pump(session, lambda: session.trouble is not None and "key" in session.trouble.text)
+        assert session.contact is Contact.CONNECTING
+        assert session.trouble is not None
+        assert "tweencel pair" in session.trouble.fix
+    finally:
+        session.close()
