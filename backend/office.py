@@ -6,7 +6,6 @@ It knows no sockets; the server sends the replies.
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from typing import NamedTuple
@@ -19,12 +18,12 @@ from protocol.errors import BackendFailure, NotAllowed
 from protocol.jobs import State
 from protocol.limits import CHUNK
 
+from .address import from_elsewhere
 from .config import SOFTWARE, Settings
 from .desk import Desk
 from .store import is_true
 
 AdminRequest = m.Survey | m.Pair | m.Unpair | m.Unload | m.Collect | m.Verify
-_ANYWHERE = ("0.0.0.0", "[::]", "*")
 
 
 class Place(NamedTuple):
@@ -114,17 +113,9 @@ class Office:
 
     def _pair(self, request: m.Pair) -> m.Paired:
         keys = self._desk.clients.pair(request.name)
-        endpoint = Endpoint(
-            self._address_for(request.host), self._place.server_key, keys.secret.hex()
-        )
+        address = from_elsewhere(self._place.address, request.host or self._settings.advertise)
+        endpoint = Endpoint(address, self._place.server_key, keys.secret.hex())
         return m.Paired(rid=request.rid, endpoint=str(endpoint))
-
-    def _address_for(self, host: str) -> str:
-        """The address under which another machine finds us."""
-        bound, _, port = self._place.address.removeprefix("tcp://").rpartition(":")
-        if not host:
-            host = socket.gethostname() if bound in _ANYWHERE else bound
-        return f"tcp://{host}:{port}"
 
 
 class _Inspection(threading.Thread):

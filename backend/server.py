@@ -33,12 +33,15 @@ from protocol.limits import CHUNK, MAX_CHUNK, WINDOW
 from protocol.version import PROTOCOL_VERSION, require_compatible
 
 from . import registry
+from .address import from_this_machine, interface
 from .config import SOFTWARE, Settings
 from .desk import Desk
 from .gate import DOMAIN, Gate
 from .keys import KeyPair, load_or_make
+from .metrics import Exporter, Figures, Tally
 from .office import AdminRequest, Office, Place
 from .post import Peer, Post
+from .systemd import ServiceManager
 
 _TURN_MS = 100
 _HASTY_TURN_MS = 10
@@ -56,6 +59,9 @@ class Server:
         require_curve()
         self._settings = settings
         self._stopping = False
+        self._tally = Tally()
+        self._manager = ServiceManager()
+        self._began = time.monotonic()
         with contextlib.ExitStack() as opened:
             self._desk = Desk(settings, self._publish, lambda: self._post.audience())
             opened.callback(self._desk.close)
@@ -68,11 +74,15 @@ class Server:
             self._router = _open_router(context, keys)
             opened.callback(self._router.close, 0)
             place = Place(_bind(self._router, settings), keys.public.hex())
+            self._exporter: Exporter | None = None
+            if settings.metrics_port:
+                self._exporter = Exporter(settings.metrics_port, self._figures)
+                opened.callback(self._exporter.close)
             self._closing = opened.pop_all()
         self._post = Post(self._router)
         self._office = Office(self._desk, settings, place)
         self.connection = Connection(
-            address=place.address,
+            address=from_this_machine(place.address),
             server_key=place.server_key,
             client_secret=local.secret.hex(),
             pid=os.getpid(),
@@ -82,9 +92,10 @@ class Server:
     def serve(self) -> None:
         """Answer until stopped. The connection file is there as long as we are."""
         write_connection(self._settings.connection, self.connection)
-        log.info("listening on %s", self.connection.address)
         self._desk.scheduler.recover()
         self._desk.sweeper.doom_strays()
+        log.info("listening on %s", self.connection.address)
+        self._manager.ready(self.connection.address)
         poller = zmq.Poller()
         for socket in (self._router, self._gate.socket, self._desk.executor.wake):
             poller.register(socket, zmq.POLLIN)
@@ -95,10 +106,13 @@ class Server:
                 now = time.monotonic()
                 if self._turn(now) or not self._desk.scheduler.idle:
                     last_busy = now
+                self._tally.turned(time.monotonic() - now)
+                self._manager.turned(now)
                 if 0 < self._settings.idle_exit < now - last_busy:
                     log.info("idle for %.0f s: ending", self._settings.idle_exit)
                     break
         finally:
+            self._manager.stopping()
             self._close()
 
     def stop(self) -> None:
@@ -118,6 +132,8 @@ class Server:
             self._post.send(identity, verified)
         self._post.flush()
         self._post.forget_silent(now)
+        if self._exporter is not None:
+            self._exporter.tick()
         return spoke
 
     def _hear_all(self, now: float) -> bool:
@@ -303,7 +319,18 @@ class Server:
         if not (admins and client is not None and client.admin):
             raise UnknownJob("The backend does not know that job.")
 
+    def _figures(self) -> Figures:
+        return Figures(
+            jobs=self._desk.ledger.counts(),
+            stored=self._desk.holdings.total(),
+            store_cap=self._settings.store_cap,
+            connections=len(self._post),
+            uptime=time.monotonic() - self._began,
+            tally=self._tally.taken(),
+        )
+
     def _publish(self, event: m.Status | m.FrameMade | m.Progress) -> None:
+        self._tally.note(event)
         self._post.publish(event)
 
     def _close(self) -> None:
@@ -325,10 +352,12 @@ def require_curve() -> None:
 
 def _bind(router: zmq.Socket[bytes], settings: Settings) -> str:
     """Take the port that was asked for, else that of the last time, else any; the address."""
+    host, v6 = interface(settings.host)
+    router.setsockopt(zmq.IPV6, v6)
     wanted: list[int | str] = [settings.port] if settings.port else [*_last_port(settings), "*"]
     for port in wanted:
         try:
-            router.bind(f"tcp://{settings.host}:{port}")
+            router.bind(f"tcp://{host}:{port}")
         except zmq.ZMQError as problem:
             if port != wanted[-1]:
                 continue
@@ -367,7 +396,6 @@ def _open_router(context: zmq.Context[zmq.Socket[bytes]], keys: KeyPair) -> zmq.
         zmq.CURVE_SERVER: 1,
         zmq.CURVE_SECRETKEY: keys.secret,
         zmq.ZAP_DOMAIN: DOMAIN,
-        zmq.IPV6: 1,
     }
     for option, value in options.items():
         router.setsockopt(option, value)
