@@ -83,6 +83,15 @@ class LocalBackend:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    def crash(self) -> BackendFailure | None:
+        """What happened if it ended and nobody asked it to."""
+        if self._stopping or self._process.poll() in (None, 0):
+            return None
+        return BackendFailure(
+            f"The backend ended unexpectedly: {_last_words(self.log)}",
+            fix=f"Press Start Local Backend: its jobs go on. Its log is {self.log}.",
+        )
+
     def poll(self) -> Endpoint | None:
         """Its address, once it has written it down; until then None.
 

@@ -25,13 +25,15 @@ from .ledger import Stage
 from .link import Connect
 from .preferences import preferences_of
 from .properties import settings_of, wish_of
-from .session import Session
+from .session import Contact, Session
 from .shot import Plan, Shot, plan, shown
 from .work import Order, Work
 
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
 """Seconds between two beats, while something goes on and else."""
+_LOOK_EVERY = 2.0
+"""Seconds between two looks for a local backend that went away."""
 _JOB = "inbetween"
 _PREFERRED_ENGINE = "rife"
 
@@ -58,6 +60,8 @@ class Live:
         self.notice: TweencelError | None = None
         """The last thing that went wrong and belongs to no job; shown until the next success."""
         self._starting = False
+        self._followed: Endpoint | None = None
+        self._look_again = 0.0
         self._begun = False
         self._drawn: object = None
         self._to_show: dict[str, Work] = {}
@@ -74,10 +78,11 @@ class Live:
 
         Raises BackendNotFound.
         """
+        self._mind_local()
         if self._starting:
             return
         if endpoint := running_backend():
-            self.session.connect(endpoint)
+            self._connect_local(endpoint)
             return
         program = find_program(preferences_of(context).executable)
         self.local = LocalBackend(program, user_folder("backend") / "backend.log")
@@ -99,11 +104,14 @@ class Live:
 
         Raises BadInput or BackendNotRunning.
         """
-        endpoint = parse_endpoint(text) if text.strip() else running_backend()
-        if endpoint is None:
+        if text.strip():
+            endpoint = parse_endpoint(text)
+            _require_online(endpoint)
+            self.session.connect(endpoint)
+        elif (local := running_backend()) is not None:
+            self._connect_local(local)
+        else:
             raise BackendNotRunning("No local backend is running.")
-        _require_online(endpoint)
-        self.session.connect(endpoint)
 
     def disconnect(self) -> None:
         self._starting = False
@@ -197,8 +205,10 @@ class Live:
         began = time.perf_counter()
         if not self._begun:
             self._begun = True
-            self._begin()
+            if not bpy.app.background:
+                self.begin()
         self._mind_local()
+        self._follow_local()
         self.session.tick()
         self._show_landed()
         self._fit_scenes()
@@ -206,13 +216,20 @@ class Live:
         self.longest_beat = max(self.longest_beat, time.perf_counter() - began)
         return _QUICK if self.session.busy or self._starting else _CALM
 
-    def _begin(self) -> None:
-        if preferences_of(bpy.context).start_automatically and not bpy.app.background:
+    def begin(self) -> None:
+        """What the artist wants to happen when Blender starts."""
+        if preferences_of(bpy.context).start_automatically:
             self._try(lambda: self.start_local(bpy.context))
 
     def _mind_local(self) -> None:
-        if self._starting and self.local is not None:
+        if self.local is None:
+            return
+        if self._starting:
             self._try(self._poll_local)
+        # Asking also lets the system forget a child that ended: until then its pid looks alive.
+        elif not self.local.alive:
+            self.notice = self.local.crash() or self.notice
+            self.local = None
 
     def _poll_local(self) -> None:
         assert self.local is not None
@@ -223,7 +240,22 @@ class Live:
             raise
         if endpoint is not None:
             self._starting = False
-            self.session.connect(endpoint)
+            self._connect_local(endpoint)
+
+    def _connect_local(self, endpoint: Endpoint) -> None:
+        self._followed = endpoint
+        self.session.connect(endpoint)
+
+    def _follow_local(self) -> None:
+        """A local backend that ended and was started again has another port: go there."""
+        now = time.monotonic()
+        lost = self.session.contact is Contact.CONNECTING and self.session.trouble is not None
+        if not lost or self.session.endpoint != self._followed or now < self._look_again:
+            return
+        self._look_again = now + _LOOK_EVERY
+        endpoint = running_backend()
+        if endpoint is not None and endpoint != self._followed:
+            self._connect_local(endpoint)
 
     def _try(self, act: Any) -> None:
         try:

@@ -25,9 +25,10 @@ class TWEENCEL_PT_backend(Sidebar, bpy.types.Panel):
         draw_lines(layout, context, [contact_line(alive.session, alive.starting)])
         if alive.session.trouble:
             draw_lines(layout, context, error_lines(alive.session.trouble))
-        if alive.session.contact is Contact.OFF:
-            if not alive.starting:
-                layout.operator("tweencel.start_backend", icon="PLAY")
+        contact = alive.session.contact
+        if contact in (Contact.OFF, Contact.CONNECTING) and not alive.starting:
+            layout.operator("tweencel.start_backend", icon="PLAY")
+        if contact is Contact.OFF:
             _draw_address(layout, context)
         else:
             layout.operator("tweencel.disconnect", icon="UNLINKED")

@@ -134,6 +134,22 @@ def test_it_leads_a_session_of_its_own_so_that_it_outlives_blender(tmp_path: Pat
         end(backend)
 
 
+def test_only_an_end_that_nobody_asked_for_is_a_crash(tmp_path: Path) -> None:
+    crashed = LocalBackend(program(tmp_path / "t", "echo oh no; exit 7"), tmp_path / "log")
+    wait_for(lambda: not crashed.alive)
+    crash = crashed.crash()
+    assert crash is not None
+    assert "oh no" in crash.text
+    idle = LocalBackend(program(tmp_path / "t", "exit 0"), tmp_path / "log")
+    wait_for(lambda: not idle.alive)
+    assert idle.crash() is None
+    stopped = LocalBackend(program(tmp_path / "t", "exec sleep 60"), tmp_path / "log")
+    assert stopped.crash() is None
+    stopped.stop()
+    wait_for(lambda: not stopped.alive)
+    assert stopped.crash() is None
+
+
 def test_one_that_ignores_the_first_stop_is_ended_by_the_second(tmp_path: Path) -> None:
     script = program(tmp_path / "t", "trap '' TERM; echo ready; while :; do sleep 0.1; done")
     backend = LocalBackend(script, tmp_path / "backend.log")

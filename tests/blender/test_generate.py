@@ -12,6 +12,7 @@ import pytest
 
 from blender_addon import live
 from blender_addon.ledger import Stage as JobStage
+from blender_addon.preferences import preferences_of
 from protocol.endpoint import Endpoint
 from protocol.errors import EngineFailed
 from protocol.jobs import State
@@ -350,6 +351,17 @@ def test_no_program_is_said_so(at: Stage, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("HOME", str(at.folder))
     with pytest.raises(RuntimeError, match=r"not found.*pipx install tweencel"):
         bpy.ops.tweencel.start_backend()
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_the_backend_starts_with_blender_only_if_the_artist_wants_it(
+    at: Stage, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    monkeypatch.setattr(preferences_of(bpy.context), "start_automatically", wanted)
+    monkeypatch.setattr(preferences_of(bpy.context), "executable", str(at.folder / "nowhere"))
+    monkeypatch.setenv("TWEENCEL_CONNECTION_FILE", str(at.folder / "nowhere.json"))
+    at.live.begin()
+    assert (at.live.notice is not None and "nowhere" in at.live.notice.text) is wanted
 
 
 def test_a_backend_that_this_blender_did_not_start_is_not_stopped(at: Stage) -> None:

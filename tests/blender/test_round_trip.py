@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +15,10 @@ import pytest
 
 import blender_addon
 from blender_addon import live
+from blender_addon.backend_process import LocalBackend, find_program, running_backend
 from blender_addon.ledger import Stage as JobStage
 from blender_addon.session import Contact
+from protocol.endpoint import connection_file, read_connection
 from protocol.pictures import probe
 from tests.blender.stage import Stage, shown_names
 
@@ -119,6 +122,38 @@ def test_a_running_job_is_cancelled_and_the_panel_goes_on(at: Stage) -> None:
     again = at.work
     at.pump(lambda: again.job.stage.ended)
     assert again.job.stage is JobStage.DONE
+
+
+def kill(at: Stage) -> None:
+    """The backend ends as in a power cut, in the middle of a job."""
+    at.settings.engine = "crossfade"
+    at.add_keys(1, 60, width=640, height=480)
+    bpy.ops.tweencel.generate()
+    at.pump(lambda: len(at.work.made) >= 3)
+    os.kill(read_connection(connection_file()).pid, signal.SIGKILL)
+    at.pump(lambda: at.live.session.contact is Contact.CONNECTING)
+    at.pump(lambda: running_backend() is None)
+    assert at.live.notice is not None
+    assert "ended unexpectedly" in at.live.notice.text
+    assert not at.work.job.stage.ended
+
+
+def test_after_a_crash_the_button_starts_it_again_and_the_job_goes_on(at: Stage) -> None:
+    start(at)
+    kill(at)
+    assert bpy.ops.tweencel.start_backend() == {"FINISHED"}
+    at.pump(lambda: at.work.job.stage.ended)
+    assert at.work.job.stage is JobStage.DONE
+    assert len(at.work.made) == 58
+
+
+def test_a_backend_that_somebody_starts_again_is_found_by_itself(at: Stage) -> None:
+    start(at)
+    kill(at)
+    again = LocalBackend(find_program(), at.folder / "again.log")
+    at.live.local = again  # so that it is stopped at the end
+    at.pump(lambda: at.work.job.stage.ended)
+    assert at.work.job.stage is JobStage.DONE
 
 
 def test_disabling_the_addon_leaves_the_backend_running(at: Stage) -> None:
