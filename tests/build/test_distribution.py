@@ -35,7 +35,7 @@ def contents(wheel: Path) -> set[str]:
 
 def test_it_holds_both_packages_and_the_command(wheel: Path) -> None:
     names = contents(wheel)
-    assert {"protocol/messages.py", "backend/cli.py", "backend/engines/rife.py"} <= names
+    assert {"protocol/messages.py", "backend/cli/__init__.py", "backend/engines/rife.py"} <= names
     with zipfile.ZipFile(wheel) as archive:
         (points,) = (name for name in names if name.endswith("entry_points.txt"))
         assert "tweencel = backend.cli:main" in archive.read(points).decode()

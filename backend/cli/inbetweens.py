@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`tweencel run`: in-betweens from image files, without Blender and without a server."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend import registry
+from backend.config import Settings, override, read_settings
+from backend.oneshot import Plan, gaps_for, read_job_file
+from backend.oneshot import run as run_plan
+from protocol.errors import BadInput, BadParameter
+from protocol.params import BoolParam, FloatParam, IntParam, Param, Value
+from protocol.timing import Spacing
+
+from .bar import JobBar
+from .options import Config, Device, Json, Threads
+from .terminal import INTERRUPTED, err, out, print_json
+
+
+def run(
+    sources: Annotated[
+        list[Path], typer.Argument(help="The key drawings in order, or one job file.")
+    ],
+    inbetweens: Annotated[
+        str, typer.Option("--inbetweens", "-n", help="In each gap: 3, or one for each: 5,4,6.")
+    ] = "3",
+    spacing: Annotated[Spacing, typer.Option(help="How they lie between the keys.")] = Spacing.EVEN,
+    engine: Annotated[str, typer.Option(help="See `tweencel engines`.")] = registry.DEFAULT_ENGINE,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="An engine's setting: name=value.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1)] = 0,
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to fill.")] = None,
+    start: Annotated[int, typer.Option(min=0, help="The number of the first file.")] = 1,
+    digits: Annotated[int, typer.Option(min=1, max=12)] = 4,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
+    config: Config = None,
+    device: Device = None,
+    threads: Threads = None,
+    json: Json = False,
+) -> None:
+    """Make in-betweens from image files, or from a job file (.toml, .json)."""
+    if len(sources) == 1 and sources[0].suffix.lower() in (".toml", ".json"):
+        plan = read_job_file(sources[0])
+    else:
+        plan = Plan(
+            keys=tuple(sources),
+            gaps=gaps_for(len(sources), _counts(inbetweens), spacing),
+            engine=engine,
+            params=_read_params(engine, setting or []),
+            seed=seed,
+            out=Path("inbetweens"),
+        )
+    plan = replace(plan, out=folder or plan.out, start=start, digits=digits, overwrite=overwrite)
+    settings = override(read_settings(file=config), {"device": device, "threads": threads})
+    try:
+        frames = run_plan(plan, settings, print_json) if json else _run_with_bar(plan, settings)
+    except KeyboardInterrupt:
+        err.print(f"Stopped. What was made until now is in {plan.out}.", markup=False)
+        raise typer.Exit(INTERRUPTED) from None
+    if json:
+        return
+    made = sum(map(len, plan.gaps))
+    out.print(f"{made} in-betweens, {len(frames)} drawings in {plan.out}", markup=False)
+
+
+def _run_with_bar(plan: Plan, settings: Settings) -> list[Path]:
+    with JobBar(sum(map(len, plan.gaps))) as bar:
+        return run_plan(plan, settings, bar.take)
+
+
+def _counts(text: str) -> int | list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise BadInput(
+            f"--inbetweens {text!r} is not a number.", fix="Give 3, or one for each gap: 5,4,6."
+        ) from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _read_params(engine: str, settings: list[str]) -> dict[str, Value]:
+    """The values of --set in the types that the engine publishes."""
+    params = {param.name: param for param in registry.find(engine).spec.params}
+    values: dict[str, Value] = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals or name not in params:
+            raise BadParameter(
+                f"--set {setting!r} is not a setting of {engine}.",
+                fix=f"Its settings are: {', '.join(params) or 'none'} (name=value).",
+            )
+        values[name] = _read_value(params[name], text)
+    return values
+
+
+def _read_value(param: Param, text: str) -> Value:
+    try:
+        match param:
+            case IntParam():
+                return int(text)
+            case FloatParam():
+                return float(text)
+            case BoolParam():
+                return {"on": True, "true": True, "off": False, "false": False}[text.lower()]
+            case _:
+                return text
+    except (ValueError, KeyError):
+        raise BadParameter(
+            f"{param.label} cannot be {text!r}.", fix="See `tweencel engines`."
+        ) from None
