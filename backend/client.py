@@ -6,6 +6,7 @@ It knows the protocol and nothing of the backend.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import os
@@ -54,11 +55,10 @@ class Client:
         self._rids = itertools.count(1)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = _open(self._context, endpoint)
-        try:
+        with contextlib.ExitStack() as opened:
+            opened.callback(self.close)
             self.welcome = self._greet(patience)
-        except BaseException:
-            self.close()
-            raise
+            opened.pop_all()
 
     def __enter__(self) -> Client:
         return self

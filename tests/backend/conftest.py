@@ -16,7 +16,7 @@ from backend import registry
 PLUGIN = Path(__file__).with_name("plugin")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder for PYTHONPATH in which the abusive engine is installed."""
     site = tmp_path_factory.mktemp("site")
