@@ -114,6 +114,14 @@ class Size(int):
     """Bytes, written as a number or as a text such as "50 GiB"."""
 
 
+class Device(str):
+    """Where torch computes: "auto", "cpu", "mps", "cuda", "cuda:1"."""
+
+
+class Level(str):
+    """The least important lines that are logged."""
+
+
 _BINARY = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _UNITS = {**_BINARY, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
@@ -121,7 +129,8 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", re.ASCII)
 _Positive = Annotated[int, Meta(ge=1, lt=2**53)]
 _Port = Annotated[int, Meta(ge=0, le=65535)]
 _Wait = Annotated[float, Meta(ge=0, le=1e9)]
-_LEVELS = r"\A(debug|info|warning|error)\Z"
+_LEVELS = ("debug", "info", "warning", "error")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?", re.ASCII)
 
 
 class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -146,7 +155,7 @@ class _Quota(_Strict, frozen=True, kw_only=True):
 
 
 class _Log(_Strict, frozen=True, kw_only=True):
-    level: Annotated[str, Meta(pattern=_LEVELS)] | UnsetType = UNSET
+    level: Level | UnsetType = UNSET
     size: Size | UnsetType = UNSET
     files: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
 
@@ -158,7 +167,7 @@ class File(_Strict, frozen=True, kw_only=True):
     port: _Port | UnsetType = UNSET
     advertise: Annotated[str, Meta(max_length=253)] | UnsetType = UNSET
     metrics_port: _Port | UnsetType = UNSET
-    device: Annotated[str, Meta(pattern=r"\A(auto|cpu|mps|cuda(:\d+)?)\Z")] | UnsetType = UNSET
+    device: Device | UnsetType = UNSET
     threads: Annotated[int, Meta(ge=0, le=1024)] | UnsetType = UNSET
     tries: Annotated[int, Meta(ge=1, le=100)] | UnsetType = UNSET
     silence: Annotated[float, Meta(ge=1, le=1e9)] | UnsetType = UNSET
@@ -198,7 +207,7 @@ def read_settings(home: Path | None = None, file: Path | None = None) -> Setting
 def parse(text: str, path: Path) -> File:
     """What stands in a config file. `path` is how the reader knows it. Raises BadInput."""
     try:
-        return msgspec.toml.decode(text, type=File, dec_hook=_read_size)
+        return msgspec.toml.decode(text, type=File, dec_hook=_read)
     except msgspec.ValidationError as problem:
         raise _explain(str(problem), path) from None
     except ValueError as problem:
@@ -242,10 +251,19 @@ def _from_environment() -> Path | None:
     return Path(chosen) if chosen else None
 
 
-def _read_size(kind: type, value: object) -> object:
+def _read(kind: type, value: object) -> object:
     """msgspec's question how to read a type that it does not know."""
-    if kind is not Size:
-        raise NotImplementedError(kind)
+    if kind is Size:
+        return _read_size(value)
+    text = value if isinstance(value, str) else ""
+    if kind is Device and not _DEVICE.fullmatch(text):
+        raise ValueError(f"{value!r} is no device: write auto, cpu, mps, cuda or cuda:1")
+    if kind is Level and text not in _LEVELS:
+        raise ValueError(f"{value!r} is none of {', '.join(_LEVELS)}")
+    return kind(text)
+
+
+def _read_size(value: object) -> Size:
     if isinstance(value, int) and not isinstance(value, bool):
         amount = value
     else:

@@ -108,6 +108,12 @@ class Reader:
         self._file: BinaryIO | None = None
         self._half = b""
 
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def old(self) -> Iterator[Line]:
         """The lines of the files that are full, oldest first."""
         full = self._path.parent.glob(f"{self._path.name}.*")

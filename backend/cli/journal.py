@@ -38,13 +38,13 @@ def logs(
     path = (Settings(home=home) if home else Settings()).log_file
     if not path.exists() and not follow:
         raise MissingFile(f"There is no log {path}.", fix="Give the backend's --home.")
-    reader = Reader(path)
-    past = [line for line in (*reader.old(), *reader.news()) if line.job.startswith(job)]
-    _require_one(job, past, follow=follow)
-    _print(deque(past, maxlen=lines or None), json=json)
-    while follow:
-        time.sleep(_PAUSE)
-        _print(_about(job, reader.news()), json=json)
+    with Reader(path) as reader:
+        past = list(_about(job, (*reader.old(), *reader.news())))
+        _require_one(job, past, follow=follow)
+        _print(deque(past, maxlen=lines or None), json=json)
+        while follow:
+            time.sleep(_PAUSE)
+            _print(_about(job, reader.news()), json=json)
 
 
 def _about(job: str, lines: Iterable[Line]) -> Iterator[Line]:
