@@ -109,7 +109,8 @@ def _judge(verified: m.Verified) -> list[Finding]:
         if digests:
             names = ", ".join(digest[:12] for digest in digests[:5])
             more = f" and {len(digests) - 5} more" if len(digests) > 5 else ""
-            text = f"{len(digests)} files are {word}: {names}{more}."
+            count = "1 file is" if len(digests) == 1 else f"{len(digests)} files are"
+            text = f"{count} {word}: {names}{more}."
             fix = "Put back a copy of them, or generate those frames again. Check the disk."
             findings.append(Finding("store", "broken", text, fix))
     whole = f"{verified.files} files are true to their names, and the ledger is whole."
