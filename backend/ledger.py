@@ -57,18 +57,26 @@ class Ledger:
         self._db = database
         self._clock = clock
 
+    def knows(self, owner: str, submit: Submit) -> bool:
+        """Whether the very same job was accepted before.
+
+        Raises JobConflict if its id belongs to another job.
+        """
+        known = self._db.execute(
+            "SELECT owner, submit FROM jobs WHERE id = ?", (submit.job,)
+        ).fetchone()
+        if known is None:
+            return False
+        if known[0] != owner or _submit.decode(known[1]) != msgspec.structs.replace(submit, rid=0):
+            raise JobConflict("Another job has the same id.")
+        return True
+
     def accept(self, owner: str, submit: Submit, output: Output) -> bool:
         """Write the job down; False if the very same job was there already.
 
         Raises JobConflict if its id belongs to another job.
         """
-        wanted = msgspec.structs.replace(submit, rid=0)
-        known = self._db.execute(
-            "SELECT owner, submit FROM jobs WHERE id = ?", (submit.job,)
-        ).fetchone()
-        if known is not None:
-            if known[0] != owner or _submit.decode(known[1]) != wanted:
-                raise JobConflict("Another job has the same id.")
+        if self.knows(owner, submit):
             return False
         total = len(submit.task.slots())
         with writing(self._db):
@@ -78,7 +86,7 @@ class Ledger:
                 (
                     submit.job,
                     owner,
-                    _encode(wanted),
+                    _encode(msgspec.structs.replace(submit, rid=0)),
                     _encode(output),
                     State.QUEUED,
                     total,

@@ -21,6 +21,7 @@ from protocol.errors import (
     ErrorInfo,
     MissingInputs,
     QuotaExceeded,
+    TweencelError,
     WorkerDied,
 )
 from protocol.jobs import Inbetween, Slot, State
@@ -125,6 +126,8 @@ class Scheduler:
 
     def submit(self, owner: str, submit: Submit) -> None:
         """Check a job and write it down. Raises TweencelError; then nothing was written."""
+        if self._ledger.knows(owner, submit):
+            return  # whatever has changed since: the client did not see our answer
         spec = registry.find(submit.engine).spec
         submit.task.check(self._settings.limits)
         complete(spec.params, submit.params)
@@ -133,11 +136,15 @@ class Scheduler:
             raise MissingInputs(f"{len(absent)} of the job's files have not arrived.")
         output = self._look_at(submit.task)
         self._require_quota(owner)
-        if not self._ledger.accept(owner, submit, output):
-            return
-        self._holdings.touch(owner, inputs)
+        self._ledger.accept(owner, submit, output)
+        self._turns.add(owner, submit.job)  # accepted: whatever fails from here on, it has its turn
         log.info("accepted, %d frames", len(submit.task.slots()), extra={"job": submit.job})
-        self._begin(self._ledger.job(submit.job), spec)
+        try:
+            self._holdings.touch(owner, inputs)
+            if self._is_made(self._ledger.job(submit.job)):
+                self._turns.remove(submit.job)
+        except TweencelError as problem:
+            log.warning("%s", problem, extra={"job": submit.job})
 
     def cancel(self, job: str) -> None:
         """Stop that job. A job that has ended stays as it is. Raises UnknownJob."""
@@ -193,21 +200,23 @@ class Scheduler:
         check_same_size(infos)
         return _richest([info for _, info in infos])
 
-    def _begin(self, job: Job, spec: EngineSpec) -> None:
-        """Give the job the frames that were made before, and let it wait for the others."""
+    def _is_made(self, job: Job) -> bool:
+        """Give the job the frames that were made before; if those are all, it is done."""
+        made, spec = self._ledger.made(job.id), registry.find(job.submit.engine).spec
         known = [
             (slot.index, *found)
             for slot in job.submit.task.slots()
-            if (found := self._holdings.recall(job.owner, self._recipe(job, spec, slot)))
+            if slot.index not in made
+            and (found := self._holdings.recall(job.owner, self._recipe(job, spec, slot)))
         ]
         if known:
             self._holdings.touch(job.owner, [digest for _, digest, _ in known])
             for event in self._ledger.add_frames(job.id, known):
                 self._publish(event)
-        if len(known) == job.total:
-            self._publish(self._ledger.move(job.id, State.DONE))
-        else:
-            self._turns.add(job.owner, job.id)
+        if len(made) + len(known) < job.total:
+            return False
+        self._publish(self._ledger.move(job.id, State.DONE))
+        return True
 
     def _recipe(self, job: Job, spec: EngineSpec, slot: Slot) -> bytes:
         submit = job.submit
@@ -223,12 +232,17 @@ class Scheduler:
         if name is None:
             return
         job = self._ledger.job(name)
-        made = self._ledger.made(name)
         try:
+            if self._is_made(job):
+                return
             self._publish(self._ledger.move(name, State.RUNNING))
         except DiskFull:
             self._turns.add(job.owner, name, first=True)
             raise
+        except TweencelError as problem:  # since it was accepted its engine has gone or changed
+            self._publish(self._ledger.move(name, State.FAILED, problem.info()))
+            return
+        made = self._ledger.made(name)
         run = next(self._numbers)
         deaths = self._deaths.pop(name, 0)
         self._running = _Running(run, job, _Pace(job.total, len(made)), deaths)
