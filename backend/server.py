@@ -20,6 +20,7 @@ from protocol.endpoint import Connection, read_connection, write_connection
 from protocol.errors import (
     BackendBroken,
     BackendNotRunning,
+    DigestMismatch,
     ErrorInfo,
     HelloFirst,
     MalformedMessage,
@@ -240,14 +241,27 @@ class Server:
             self._check_file_size(file.size)
         self._require_space(owner, sum(file.size for file in missing))
         remainders = tuple(
-            m.Remainder(file.digest, desk.store.held(owner, file.digest)) for file in missing
+            m.Remainder(file.digest, desk.store.held(owner, file.digest))
+            for file in missing
+            if not self._settle(owner, file)
         )
         self._post.send(identity, m.Missing(rid=have.rid, files=remainders))
+
+    def _settle(self, owner: str, file: m.File) -> bool:
+        """Whether all its bytes were here; it is stored then. Nobody could send the next one."""
+        try:
+            whole = self._desk.store.settle(owner, file.digest, file.size)
+        except DigestMismatch:
+            return False  # it begins anew
+        if whole:
+            self._desk.holdings.claim(owner, file.digest, file.size)
+        return whole
 
     def _take_piece(self, identity: bytes, owner: str, put: m.Put, body: bytes) -> None:
         desk = self._desk
         self._check_file_size(put.size)
-        if desk.holdings.holds(owner, put.digest):
+        whole = m.File(put.digest, put.size)
+        if desk.holdings.holds(owner, put.digest) or self._settle(owner, whole):
             self._post.send(identity, m.Stored(digest=put.digest))
             return
         held = desk.store.held(owner, put.digest)
@@ -257,7 +271,7 @@ class Server:
         if not body or held + len(body) > put.size:
             raise MalformedMessage("A piece of a file is empty or reaches beyond the file's end.")
         if held == 0:
-            self._require_space(owner, put.size)
+            self._require_space(owner, put.size + desk.store.unfinished(owner))
         held = desk.store.append(owner, put.digest, body, put.size)
         if held < put.size:
             self._post.send(identity, m.Granted(digest=put.digest, offset=held))

@@ -80,6 +80,25 @@ class Store:
         except FileNotFoundError:
             return 0
 
+    def unfinished(self, sender: str) -> int:
+        """Bytes of all uploads of that sender that are not whole."""
+        parts = self._parts.glob(f"*.{sender[:16]}")
+        return sum(part.stat().st_size for part in parts)
+
+    def settle(self, sender: str, digest: str, size: int) -> bool:
+        """Whether that sender's upload has all its bytes but was not made whole: then it is now.
+
+        So ends an upload whose backend was killed, or had a full disk, between the two. Raises
+        DigestMismatch (the upload starts again from nothing), DiskFull.
+        """
+        part = self._part(sender, digest)
+        if size == 0 or self.held(sender, digest) < size:
+            return False
+        with _disk_errors(), part.open("rb+") as file:
+            _flush(file)
+        self._finish(part, digest, _hash_of(part))
+        return True
+
     def append(self, sender: str, digest: str, content: bytes, size: int) -> int:
         """Add the next bytes of an upload of `size` bytes; tell how many are there now.
 
@@ -125,7 +144,7 @@ class Store:
                     self._uploads.pop(part.name, None)
 
     def _finish(self, part: Path, digest: str, hasher: _Hasher) -> None:
-        del self._uploads[part.name]
+        self._uploads.pop(part.name, None)
         if hasher.hexdigest() != digest:
             part.unlink(missing_ok=True)
             raise DigestMismatch("A file arrived with other bytes than its digest promises.")
