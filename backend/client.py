@@ -117,7 +117,10 @@ class Client:
         rid = next(self._rids)
         if not isinstance(request, m.Put):
             request = msgspec.structs.replace(request, rid=rid)
-        self._socket.send_multipart(codec.encode(request))
+        # A backend that refuses our key takes the queue away: to wait for room would be for ever.
+        # What cannot be sent is noticed as silence.
+        with contextlib.suppress(zmq.Again):
+            self._socket.send_multipart(codec.encode(request), zmq.DONTWAIT)
         return rid
 
     def _hear(self, timeout: float, patience: float) -> Iterator[m.Reply]:

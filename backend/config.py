@@ -138,7 +138,18 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 
     def given(self) -> dict[str, Any]:
         found = {name: getattr(self, name) for name in self.__struct_fields__}
-        return {name: value for name, value in found.items() if value is not UNSET}
+        return {name: _plain(value) for name, value in found.items() if value is not UNSET}
+
+
+def _plain(value: Any) -> Any:
+    """Settings go over the wire, which knows none of our own kinds of number and text."""
+    match value:
+        case Size():
+            return int(value)
+        case Device() | Level():
+            return str(value)
+        case _:
+            return value
 
 
 class _Limits(_Strict, frozen=True, kw_only=True):

@@ -76,6 +76,9 @@ def test_every_key_reaches_the_settings_in_its_unit(home: Path) -> None:
     )
     assert (settings.quota.open_jobs, settings.quota.stored) == (3, 2 * 10**9)
     assert (settings.log.level, settings.log.size, settings.log.files) == ("debug", 4096, 2)
+    given = (settings.store_cap, settings.quota.stored, settings.limits.max_file)
+    assert {type(size) for size in given} == {int}, "they go over the wire"
+    assert {type(text) for text in (settings.device, settings.log.level)} == {str}
 
 
 def test_the_text_above_has_every_key_that_there_is() -> None:
