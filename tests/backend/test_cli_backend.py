@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 from backend.cli.terminal import duration, size
+from backend.metrics import Exporter
 from protocol import messages as m
 from protocol.endpoint import parse_endpoint, read_connection
 from protocol.jobs import Inbetween
@@ -315,6 +316,16 @@ def test_prometheus_hears_the_numbers_that_status_tells(studio: Studio, failed: 
     assert after["tweencel_up"] == 1
     assert after["tweencel_queue_length"] == 0
     assert 0 < after["tweencel_uptime_seconds"] < 1000
+
+
+def test_prometheus_hears_that_the_loop_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.metrics._PATIENCE", 0.2)
+    port = free_port()
+    exporter = Exporter(port, lambda: pytest.fail("the loop does not turn"))
+    numbers = metrics(port)
+    exporter.close()
+    assert numbers["tweencel_up"] == 0
+    assert "tweencel_queue_length" not in numbers
 
 
 def test_failures_are_records_too_for_machines(studio: Studio) -> None:
