@@ -6,6 +6,7 @@ It never waits for a reader: what does not fit into a queue stays in that reader
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -15,8 +16,12 @@ import zmq
 from protocol import codec
 from protocol.messages import FrameMade, Message, Progress, Status
 
+_MOST_OWED = 8 * 2**20
+"""Bytes of headers that wait for one reader. Beyond, it is forgotten: when it speaks again it is
+asked for its greeting, and then takes up each job after the last event that it saw."""
 _FORGET_AFTER = 3600.0
 """Seconds of silence after which a connection is forgotten; it may greet again."""
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -29,6 +34,8 @@ class Peer:
     outbox: deque[list[bytes | memoryview]] = field(default_factory=deque[list[bytes | memoryview]])
     owed: int = 0
     """Bytes of bodies in the outbox."""
+    told: int = 0
+    """Bytes of headers in the outbox."""
 
 
 class Post:
@@ -76,9 +83,14 @@ class Post:
         peer = self._peers.get(identity)
         if peer is None:
             return
-        peer.outbox.append(codec.encode(message, body))
+        frames = codec.encode(message, body)
+        peer.outbox.append(frames)
         peer.owed += len(body or b"")
+        peer.told += len(frames[0])
         self._flush(identity, peer)
+        if peer.told > _MOST_OWED:
+            log.warning("a client that does not read is forgotten: %s", peer.owner[:12])
+            self.forget(identity)
 
     def flush(self) -> None:
         """Send what waits, as far as there is room now."""
@@ -115,5 +127,6 @@ class Post:
                 self.forget(identity)
                 return
             sent = peer.outbox.popleft()
+            peer.told -= len(sent[0])
             peer.owed -= len(sent[1]) if len(sent) > 1 else 0
         self._full.discard(identity)

@@ -30,7 +30,7 @@ from protocol.errors import (
     UnknownDigest,
     UnknownJob,
 )
-from protocol.limits import CHUNK, MAX_CHUNK, WINDOW
+from protocol.limits import CHUNK, MAX_CHUNK, MAX_PARTS, WINDOW
 from protocol.version import PROTOCOL_VERSION, require_compatible
 
 from . import registry
@@ -47,8 +47,8 @@ from .systemd import ServiceManager
 _TURN_MS = 100
 _HASTY_TURN_MS = 10
 """While a reader's queue is full."""
-_MOST_IN_A_TURN = 200
-"""Messages taken before the rest of the loop gets its turn."""
+_HEARING = 0.05
+"""Seconds for which messages are taken before the rest of the loop gets its turn."""
 log = logging.getLogger(__name__)
 
 
@@ -138,15 +138,28 @@ class Server:
         return spoke
 
     def _hear_all(self, now: float) -> bool:
-        for heard in range(_MOST_IN_A_TURN):
+        end = time.monotonic() + _HEARING
+        heard = False
+        while time.monotonic() < end:
             try:
-                frames = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
+                frames = self._next_message()
             except zmq.Again:
-                return heard > 0
+                break
             # libzmq writes it there; no peer can
             owner = str(frames[-1].get("User-Id"))
             self._hear(frames[0].bytes, owner, [frame.bytes for frame in frames[1:]], now)
-        return True
+            heard = True
+        return heard
+
+    def _next_message(self) -> list[zmq.Frame]:
+        """Sender and frames. Of a message with too many frames only enough to refuse it: one may
+        have a million. Raises zmq.Again."""
+        frames = [self._router.recv(zmq.DONTWAIT, copy=False)]
+        while self._router.getsockopt(zmq.RCVMORE):
+            frame = self._router.recv(copy=False)
+            if len(frames) <= 1 + MAX_PARTS:
+                frames.append(frame)
+        return frames
 
     def _hear(self, identity: bytes, owner: str, frames: list[bytes], now: float) -> None:
         peer = self._post.peer(identity, owner, now)

@@ -54,7 +54,8 @@ class Artist:
     """One client with one connection at a time."""
 
     def __init__(self, backend: BackendProcess, patience: float = 2.0) -> None:
-        self.doing = "nothing"
+        self.begins: Callable[[str], None] = lambda step: None
+        """Called when a step begins, with its name."""
         self.breaks = 0
         self.sent = 0
         """Bytes of files that were sent, again or not."""
@@ -86,7 +87,7 @@ class Artist:
         self._line = None
 
     def _stubborn(self, doing: str, step: Callable[[Line], _Result]) -> _Result:
-        self.doing = doing
+        self.begins(doing)
         while True:
             try:
                 return step(self._connected())

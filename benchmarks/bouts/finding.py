@@ -46,3 +46,8 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value below which that share of them lies (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def missed(findings: Sequence[Finding]) -> list[str]:
+    """The bars that were not reached, but for those of speed."""
+    return [str(finding) for finding in findings if finding.holds is False and not finding.speed]

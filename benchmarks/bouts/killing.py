@@ -19,32 +19,50 @@ from .drawings import digest_of, drawing, job_of, name_of, truth
 from .finding import Finding, exactly, told
 
 _BATCH = 6
-_FRAMES = 10
+_FRAMES = 8
 _BALLAST = 400_000
 """Bytes of every third job's keys: uploads of two pieces, and frames that take a while."""
 
 
-class _Killer:
-    """Kills the server after a given time and starts it again, beside the artist."""
+_LASTS = {"uploading": 0.01, "submitting": 0.005, "following": 0.8, "fetching": 0.005}
+"""About how many seconds a step of the artist takes: what the backend does meanwhile differs."""
 
-    def __init__(self, backend: BackendProcess, artist: Artist) -> None:
+
+class _Killer:
+    """Kills the server within a random step of the artist and starts it again."""
+
+    def __init__(self, backend: BackendProcess, artist: Artist, dice: random.Random) -> None:
         self.moments: Counter[str] = Counter()
         self._backend = backend
-        self._artist = artist
+        self._dice = dice
+        self._step, self._skip = "", 0
         self._thread: threading.Thread | None = None
+        artist.begins = self._passed
 
-    def strike(self, after: float) -> None:
-        self.wait()
-        self._thread = threading.Thread(target=self._strike, args=(after,))
-        self._thread.start()
+    def aim(self, jobs: int) -> None:
+        """Choose a moment in the coming batch of so many jobs."""
+        times = {"uploading": 2 * jobs, "submitting": jobs, "following": 1, "fetching": jobs}
+        self._step = self._dice.choice(tuple(times))
+        self._skip = self._dice.randrange(times[self._step])
 
     def wait(self) -> None:
+        """Until it has struck."""
         if self._thread is not None:
             self._thread.join()
 
+    def _passed(self, step: str) -> None:
+        if step != self._step:
+            return
+        self._skip -= 1
+        if self._skip < 0:
+            self._step = ""
+            self.moments[step] += 1
+            after = self._dice.uniform(0.0, _LASTS[step])
+            self._thread = threading.Thread(target=self._strike, args=(after,))
+            self._thread.start()
+
     def _strike(self, after: float) -> None:
         time.sleep(after)
-        self.moments[self._artist.doing] += 1
         self._backend.kill()
         self._backend.start()
 
@@ -55,27 +73,27 @@ def run(kills: int, jobs: int, seed: int = 1) -> list[Finding]:
     with backend() as process:
         process.connection()
         artist = Artist(process, patience=1.0)
-        killer = _Killer(process, artist)
+        killer = _Killer(process, artist, dice)
         seen: list[JobSeen] = []
         wrong: list[str] = []
-        took = 1.0
         batches = max(kills, jobs // _BATCH)
-        sizes = [jobs // batches + (i < jobs % batches) for i in range(batches)]
-        for number, size in enumerate(sizes):
+        began = time.monotonic()
+        for number in range(batches):
+            size = jobs // batches + (number < jobs % batches)
             if number * kills // batches != (number + 1) * kills // batches:
-                killer.strike(dice.uniform(0.0, took))
-            began = time.monotonic()
+                killer.aim(size)
             made, problems = _make(artist, dice, len(seen), size)
-            took = min(2.0, time.monotonic() - began)
+            killer.wait()
             seen += made
             wrong += problems
-        killer.wait()
+        spent = time.monotonic() - began
         findings = _judge(process, artist, seen, wrong)
         artist.close()
         moments = ", ".join(f"{n} {what}" for what, n in killer.moments.most_common())
         return [
             exactly("kills of the server", sum(killer.moments.values()), kills),
-            told("the artist was at those moments", moments),
+            told("what the client did at those moments", moments),
+            told("the whole, starts included", spent, "s"),
             *findings,
         ]
 
