@@ -139,6 +139,8 @@ class _Inspection(threading.Thread):
                     damaged.append(digest)
             except FileNotFoundError:  # it was swept meanwhile
                 there.discard(digest)
+            except OSError:  # what the disk does not give back is damaged
+                damaged.append(digest)
         most = CHUNK // 200  # a header must hold them
         lost = sorted(digest for digest in self._held - there if not self._store.has(digest))
         self.result = m.Verified(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sqlite3
 import stat
 import sys
 import time
@@ -86,6 +87,8 @@ def verify(settings: Settings, backend: Running) -> list[Finding]:
         return _judge(_verify_alone(settings))
     except TweencelError as problem:
         return [Finding("store", "broken", problem.text, problem.fix)]
+    except sqlite3.DatabaseError as problem:  # so damaged that it cannot even be looked through
+        return [_damaged_ledger(str(problem))]
 
 
 def _verify_alone(settings: Settings) -> m.Verified:
@@ -103,8 +106,7 @@ def _verify_alone(settings: Settings) -> m.Verified:
 def _judge(verified: m.Verified) -> list[Finding]:
     findings: list[Finding] = []
     if verified.ledger != "ok":
-        fix = "Stop the backend and put back the last copy of the home folder."
-        findings.append(Finding("ledger", "broken", f"It is damaged: {verified.ledger}.", fix))
+        findings.append(_damaged_ledger(verified.ledger))
     for word, digests in (("damaged", verified.damaged), ("lost", verified.lost)):
         if digests:
             names = ", ".join(digest[:12] for digest in digests[:5])
@@ -115,6 +117,11 @@ def _judge(verified: m.Verified) -> list[Finding]:
             findings.append(Finding("store", "broken", text, fix))
     whole = f"{verified.files} files are true to their names, and the ledger is whole."
     return findings or [Finding("store", "ok", whole)]
+
+
+def _damaged_ledger(how: str) -> Finding:
+    fix = "Stop the backend and put back the last copy of the home folder."
+    return Finding("ledger", "broken", f"It is damaged: {how}.", fix)
 
 
 def _python() -> Finding:

@@ -285,9 +285,20 @@ def test_the_doctor_opens_the_home_itself_when_no_backend_runs(machine: Machine)
     out, _ = machine.ask("doctor", "--verify", code=3)
     assert "broken  store: 1 file is damaged: abcccccccccc." in out
     stray.unlink()
+    stray.mkdir()  # what cannot be read, be it for a bad disk
+    out, _ = machine.ask("doctor", "--verify", code=3)
+    assert "1 file is damaged: abcccccccccc." in out
+    stray.rmdir()
     out, _ = machine.ask("doctor", "--verify")
     assert "0 files are true to their names" in out
     machine.serve()
+
+
+def test_the_doctor_names_a_ledger_that_is_none(machine: Machine) -> None:
+    (machine.home / "ledger.sqlite3").write_bytes(b"rust" * 1000)
+    out, _ = machine.ask("doctor", "--verify", code=3)
+    (line,) = [line for line in out.splitlines() if line.startswith("broken")]
+    assert "file is not a database" in line
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
