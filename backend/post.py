@@ -7,6 +7,7 @@ It never waits for a reader: what does not fit into a queue stays in that reader
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from protocol.messages import FrameMade, Message, Progress, Status
 _MOST_OWED = 8 * 2**20
 """Bytes of headers that wait for one reader. Beyond, it is forgotten: when it speaks again it is
 asked for its greeting, and then takes up each job after the last event that it saw."""
+_STUCK_OWED = 2**20
+_STUCK_AFTER = 5.0
+"""Of a reader who takes nothing for so many seconds, that much is too much."""
 _FORGET_AFTER = 3600.0
 """Seconds of silence after which a connection is forgotten; it may greet again."""
 log = logging.getLogger(__name__)
@@ -36,6 +40,13 @@ class Peer:
     """Bytes of bodies in the outbox."""
     told: int = 0
     """Bytes of headers in the outbox."""
+    moved: float = field(default_factory=time.monotonic)
+    """When it last took something."""
+
+    @property
+    def hopeless(self) -> bool:
+        stuck = self.told > _STUCK_OWED and time.monotonic() - self.moved > _STUCK_AFTER
+        return stuck or self.told > _MOST_OWED
 
 
 class Post:
@@ -88,7 +99,7 @@ class Post:
         peer.owed += len(body or b"")
         peer.told += len(frames[0])
         self._flush(identity, peer)
-        if peer.told > _MOST_OWED:
+        if peer.hopeless:
             log.warning("a client that does not read is forgotten: %s", peer.owner[:12])
             self.forget(identity)
 
@@ -126,6 +137,7 @@ class Post:
                     raise
                 self.forget(identity)
                 return
+            peer.moved = time.monotonic()
             sent = peer.outbox.popleft()
             peer.told -= len(sent[0])
             peer.owed -= len(sent[1]) if len(sent) > 1 else 0

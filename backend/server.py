@@ -418,7 +418,7 @@ def _open_router(context: zmq.Context[zmq.Socket[bytes]], keys: KeyPair) -> zmq.
         zmq.HEARTBEAT_IVL: 2000,
         zmq.HEARTBEAT_TIMEOUT: 6000,
         zmq.SNDHWM: 64,
-        zmq.RCVHWM: 64,
+        zmq.RCVHWM: 16,  # of messages that may have 2 MiB each
         zmq.LINGER: 0,
         zmq.CURVE_SERVER: 1,
         zmq.CURVE_SECRETKEY: keys.secret,
