@@ -35,16 +35,15 @@ class Clients:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._known: dict[str, Client] = {}
+        self._read()
 
     def all(self) -> list[Client]:
-        rows = self._db.execute("SELECT key, name, admin FROM clients ORDER BY name")
-        return [Client(key, name, bool(admin)) for key, name, admin in rows]
+        return list(self._known.values())
 
     def find(self, key: str) -> Client | None:
-        row = self._db.execute(
-            "SELECT key, name, admin FROM clients WHERE key = ?", (key,)
-        ).fetchone()
-        return Client(row[0], row[1], bool(row[2])) if row else None
+        """Asked at every message, so it looks into memory only."""
+        return self._known.get(key)
 
     def let_in_local(self, path: Path) -> KeyPair:
         """The key pair of this machine's own user, kept in a private file, always let in."""
@@ -54,6 +53,7 @@ class Clients:
             self._db.execute(
                 "INSERT OR REPLACE INTO clients VALUES (?, ?, 1)", (keys.public.hex(), LOCAL)
             )
+        self._read()
         return keys
 
     def pair(self, name: str) -> KeyPair:
@@ -66,6 +66,7 @@ class Clients:
         public, secret = (z85.decode(key) for key in zmq.curve_keypair())
         with writing(self._db):
             self._db.execute("INSERT INTO clients VALUES (?, ?, 0)", (public.hex(), name))
+        self._read()
         return KeyPair(public, secret)
 
     def unpair(self, name: str) -> Client:
@@ -74,8 +75,13 @@ class Clients:
             if client.name == name and name != LOCAL:
                 with writing(self._db):
                     self._db.execute("DELETE FROM clients WHERE key = ?", (client.key,))
+                self._read()
                 return client
         names = ", ".join(client.name for client in self.all() if client.name != LOCAL)
         raise BadInput(
             f"No client called {name} can be taken back.", fix=f"There are: {names or 'none'}."
         )
+
+    def _read(self) -> None:
+        rows = self._db.execute("SELECT key, name, admin FROM clients ORDER BY name")
+        self._known = {row[0]: Client(row[0], row[1], bool(row[2])) for row in rows}

@@ -28,8 +28,8 @@ class Desk:
         self._database = open_database(settings.database)
         self.clients = Clients(self._database)
         self.ledger = Ledger(self._database)
-        self.holdings = Holdings(self._database)
         self.store = Store(settings.store)
+        self.holdings = Holdings(self._database, present=self.store.has)
         self.executor = LocalExecutor(self.store, settings)
         self.sweeper = Sweeper(self.holdings, self.store, settings)
         self.scheduler = Scheduler(

@@ -18,10 +18,10 @@ from .database import Database, writing
 _ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 # Files that must stay: inputs of jobs that have not ended, frames that their owner may still fetch.
 _PINNED = """
-    SELECT inputs.digest FROM inputs JOIN jobs ON jobs.id = inputs.job
-        WHERE jobs.state NOT IN (?, ?, ?) AND jobs.owner = files.owner
-    UNION SELECT frames.digest FROM frames JOIN jobs ON jobs.id = frames.job
-        WHERE NOT jobs.released AND jobs.owner = files.owner
+    SELECT jobs.owner, inputs.digest FROM inputs JOIN jobs ON jobs.id = inputs.job
+        WHERE jobs.state NOT IN (?, ?, ?)
+    UNION SELECT jobs.owner, frames.digest FROM frames JOIN jobs ON jobs.id = frames.job
+        WHERE NOT jobs.released
 """
 
 
@@ -44,9 +44,16 @@ class Holdings:
     """The clients' files. Methods that write have committed when they return; they raise DiskFull
     or BackendBroken if they cannot."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Callable[[], float] = time.time,
+        present: Callable[[str], bool] = lambda digest: True,
+    ) -> None:
+        """`present` tells whether a file is in the store: what is not there is held by nobody."""
         self._db = database
         self._clock = clock
+        self._present = present
 
     def claim(self, owner: str, digest: str, size: int) -> None:
         """The owner has sent the whole file, or had it made."""
@@ -54,7 +61,11 @@ class Holdings:
             self._claim(owner, digest, size)
 
     def holds(self, owner: str, digest: str) -> bool:
-        return self._size(owner, digest) is not None
+        """Whether the owner holds it, and it is there."""
+        row = self._db.execute(
+            "SELECT 1 FROM files WHERE owner = ? AND digest = ?", (owner, digest)
+        ).fetchone()
+        return row is not None and self._present(digest)
 
     def anybody_holds(self, digest: str) -> bool:
         row = self._db.execute("SELECT 1 FROM files WHERE digest = ? LIMIT 1", (digest,))
@@ -95,12 +106,13 @@ class Holdings:
 
     def recall(self, owner: str, key: bytes) -> tuple[str, int] | None:
         """Digest and size of the frame made under that key, if the owner still holds it."""
-        return self._db.execute(
+        found = self._db.execute(
             "SELECT files.digest, files.size FROM cache JOIN files"
             " ON files.owner = cache.owner AND files.digest = cache.digest"
             " WHERE cache.owner = ? AND cache.key = ?",
             (owner, key),
         ).fetchone()
+        return found if found and self._present(found[0]) else None
 
     def sweep(self, max_age: float, cap: int) -> Swept:
         """Forget files that were not used for `max_age` seconds, then the least recently used ones
@@ -122,20 +134,25 @@ class Holdings:
     def _unpinned(self) -> list[_File]:
         """What nobody needs now, used least recently first."""
         rows = self._db.execute(
-            f"SELECT owner, digest, size, used FROM files WHERE digest NOT IN ({_PINNED})"
-            " ORDER BY used",
+            f"SELECT owner, digest, size, used FROM files"
+            f" WHERE (owner, digest) NOT IN ({_PINNED}) ORDER BY used",
             _ENDED,
         )
         return [_File(*row) for row in rows]
 
     def _over(self, cap: int) -> list[_File]:
         over = self.total() - cap
+        if over <= 0:
+            return []
+        rows = self._db.execute("SELECT digest, COUNT(*) FROM files GROUP BY digest")
+        holders: dict[str, int] = dict(rows.fetchall())
         chosen: list[_File] = []
-        for file in self._unpinned() if over > 0 else ():
+        for file in self._unpinned():
             if over <= 0:
                 break
             chosen.append(file)
-            over -= file.size
+            holders[file.digest] -= 1
+            over -= file.size if holders[file.digest] == 0 else 0
         return chosen
 
     def _forget(self, files: Sequence[_File]) -> list[_File]:
@@ -149,9 +166,3 @@ class Holdings:
         self._db.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (owner, digest, size, self._clock())
         )
-
-    def _size(self, owner: str, digest: str) -> int | None:
-        row = self._db.execute(
-            "SELECT size FROM files WHERE owner = ? AND digest = ?", (owner, digest)
-        ).fetchone()
-        return row[0] if row else None

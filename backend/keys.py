@@ -12,6 +12,8 @@ from zmq.utils import z85
 
 from protocol.errors import BackendBroken
 
+from .disk import disk_errors
+
 
 class KeyPair(NamedTuple):
     """Public and secret CURVE key, 32 bytes each."""
@@ -26,11 +28,9 @@ def load_or_make(path: Path) -> KeyPair:
     Raises BackendBroken if the file is there but holds something else.
     """
     try:
-        text = path.read_text("ascii")
+        raw = bytes.fromhex(path.read_text("ascii").strip())
     except FileNotFoundError:
         return _make(path)
-    try:
-        raw = bytes.fromhex(text.strip())
     except ValueError:
         raw = b""
     if len(raw) != 64:
@@ -42,9 +42,15 @@ def load_or_make(path: Path) -> KeyPair:
 
 def _make(path: Path) -> KeyPair:
     public, secret = (z85.decode(key) for key in zmq.curve_keypair())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # zmq.auth.create_certificates writes the secret with mode 0644
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write((public + secret).hex())
+    half = path.with_name(f"{path.name}.part")
+    with disk_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        half.unlink(missing_ok=True)
+        # zmq.auth.create_certificates writes the secret with mode 0644
+        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write((public + secret).hex())
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(path)
     return KeyPair(public, secret)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import msgspec
@@ -57,6 +58,10 @@ class Ledger:
         self._db = database
         self._clock = clock
 
+    def together(self) -> AbstractContextManager[None]:
+        """Everything that is written inside, here or in the holdings, is committed as one."""
+        return writing(self._db)
+
     def knows(self, owner: str, submit: Submit) -> bool:
         """Whether the very same job was accepted before.
 
@@ -81,11 +86,12 @@ class Ledger:
         total = len(submit.task.slots())
         with writing(self._db):
             self._db.execute(
-                "INSERT INTO jobs (id, owner, submit, output, state, total, touched)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, owner, engine, submit, output, state, total, touched)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     submit.job,
                     owner,
+                    submit.engine,
                     _encode(msgspec.structs.replace(submit, rid=0)),
                     _encode(output),
                     State.QUEUED,
@@ -222,7 +228,7 @@ class Ledger:
         """The newest jobs of those owners, oldest of them first. `names`: of owners, by key."""
         marks = ", ".join("?" * len(owners))
         rows = self._db.execute(
-            f"SELECT id, submit, state, total, released, owner,"
+            f"SELECT id, engine, state, total, released, owner,"
             f" (SELECT COUNT(*) FROM frames WHERE frames.job = jobs.id),"
             f" (SELECT MAX(seq) FROM events WHERE events.job = jobs.id)"
             f" FROM jobs WHERE owner IN ({marks}) ORDER BY number DESC LIMIT ?",
@@ -231,20 +237,20 @@ class Ledger:
         return tuple(self._summary(row, names) for row in reversed(rows))
 
     def _summary(
-        self, row: tuple[str, bytes, str, int, int, str, int, int], names: Mapping[str, str]
+        self, row: tuple[str, str, str, int, int, str, int, int], names: Mapping[str, str]
     ) -> JobSummary:
-        job, submit, state, total, released, owner, made, last_seq = row
+        job, engine, state, total, released, owner, made, last_seq = row
         last = self.events_after(job, last_seq - 1) if state == State.FAILED else []
         return JobSummary(
             job=job,
-            engine=_submit.decode(submit).engine,
+            engine=engine,
             state=State(state),
             made=made,
             total=total,
             owner=names.get(owner, ""),
             last_seq=last_seq,
             released=bool(released),
-            error=last[-1].error if last and isinstance(last[-1], Status) else None,
+            error=_short(last[-1]) if last and isinstance(last[-1], Status) else None,
         )
 
     def _attempt(self, job: str) -> int:
@@ -261,6 +267,12 @@ class Ledger:
         self._db.execute(
             "INSERT INTO events VALUES (?, ?, ?)", (event.job, event.seq, _encode(event))
         )
+
+
+def _short(status: Status) -> ErrorInfo | None:
+    """The error in few words: a list of a thousand jobs must fit into one header."""
+    error = status.error
+    return error and ErrorInfo(error.code, error.text[:160], "", error.retryable)
 
 
 def _unknown() -> UnknownJob:

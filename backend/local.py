@@ -8,6 +8,7 @@ nor a worker that stops in mid-sentence can hold up the server's loop.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import queue
 import signal
@@ -26,7 +27,9 @@ from .config import Settings
 from .executor import Event, Finished, FrameStored, Stepped
 from .store import Store
 
+log = logging.getLogger(__name__)
 _spawn = multiprocessing.get_context("spawn")
+_Orders = queue.SimpleQueue[bytes | None]
 _DEATH = -1
 """In place of a run's number: the process ended, whatever it was doing."""
 
@@ -42,7 +45,7 @@ class LocalExecutor:
         for end in (self._wake_reader, self._wake_writer):
             end.setblocking(False)
         self._process: BaseProcess | None = None
-        self._pipe: Connection[bytes, bytes] | None = None
+        self._orders: _Orders | None = None
         self._run: int | None = None
         self._engine = ""
         self._hung = False
@@ -59,21 +62,16 @@ class LocalExecutor:
         return self._run is None
 
     def start(self, run: runs.Run) -> None:
-        pipe = self._living_worker()
+        # If it dies before it reads this, its death is that of the run, which is then tried again.
+        self._living_worker().put(runs.encode(run))
         self._run = run.run
         self._heard = time.monotonic()
         self._engine = run.engine
-        try:
-            pipe.send_bytes(runs.encode(run))
-        except OSError:  # it died between two jobs: try once with a new one
-            self._end_process()
-            self._living_worker().send_bytes(runs.encode(run))
 
     def stop(self, run: int) -> None:
-        if run != self._run or self._pipe is None:
+        if run != self._run or self._orders is None or self._stopping:
             return
-        with contextlib.suppress(OSError):
-            self._pipe.send_bytes(runs.encode(runs.Stop(run)))
+        self._orders.put(runs.encode(runs.Stop(run)))
         self._stopping = True
         self._kill_at = time.monotonic() + self._settings.cancel_grace
 
@@ -132,19 +130,18 @@ class LocalExecutor:
 
     def _close_run(self, event: Finished) -> Finished:
         told_to_stop, self._stopping = self._stopping, False
-        if event.error is not None and self._pipe is not None:
+        if event.error is not None and self._orders is not None:
             # our disk failed, not the worker: it must not go on with frames nobody can keep
-            with contextlib.suppress(OSError):
-                self._pipe.send_bytes(runs.encode(runs.Stop(event.run)))
+            self._orders.put(runs.encode(runs.Stop(event.run)))
         self._run = None
         self._hung = False
         self._kill_at = None
         self._idle_since = time.monotonic()
         return event._replace(stopped=event.stopped or told_to_stop)
 
-    def _living_worker(self) -> Connection[bytes, bytes]:
-        if self._process is not None and self._pipe is not None and self._process.is_alive():
-            return self._pipe
+    def _living_worker(self) -> _Orders:
+        if self._process is not None and self._orders is not None and self._process.is_alive():
+            return self._orders
         self._end_process()
         ours, theirs = _spawn.Pipe()
         settings = self._settings
@@ -156,28 +153,37 @@ class LocalExecutor:
         )
         process.start()
         theirs.close()
-        self._process, self._pipe = process, ours
-        threading.Thread(
-            target=self._listen, args=(ours, process), daemon=True, name="worker-reader"
-        ).start()
-        return ours
+        orders = _Orders()
+        self._process, self._orders = process, orders
+        for name, act, arguments in (
+            ("worker-writer", _send_all, (orders, ours)),
+            ("worker-reader", self._listen, (ours, process)),
+        ):
+            threading.Thread(target=act, args=arguments, daemon=True, name=name).start()
+        return orders
 
     def _end_process(self) -> None:
-        process, self._process, pipe, self._pipe = self._process, None, self._pipe, None
+        """Kill it. Its reader then finds the pipe's end and closes it."""
+        process, self._process, orders, self._orders = self._process, None, self._orders, None
+        if orders is not None:
+            orders.put(None)
         if process is not None:
             process.kill()
-            process.join(5.0)
-        if pipe is not None:
-            pipe.close()
+            process.join(1.0)
 
     def _listen(self, pipe: Connection[bytes, bytes], process: BaseProcess) -> None:
         """The reader thread of one worker's life."""
         try:
             while True:
                 self._tell(process, self._event_of(runs.decode_report(pipe.recv_bytes()), pipe))
-        except (EOFError, OSError, ValueError):
+        except (EOFError, OSError, ValueError, RecursionError) as problem:
+            if not isinstance(problem, EOFError | OSError):
+                log.exception("a worker said what nobody understands")
+                process.kill()
             process.join(5.0)
             self._tell(process, Finished(_DEATH, False, _obituary(process.exitcode)))
+        finally:
+            pipe.close()
 
     def _event_of(self, report: runs.Report, pipe: Connection[bytes, bytes]) -> Event:
         match report:
@@ -198,6 +204,13 @@ class LocalExecutor:
             self._wake_writer.send(b"\0")
 
 
+def _send_all(orders: _Orders, pipe: Connection[bytes, bytes]) -> None:
+    """The writer thread of one worker's life: a worker that does not read holds up nobody else."""
+    with contextlib.suppress(OSError):
+        while (order := orders.get()) is not None:
+            pipe.send_bytes(order)
+
+
 def _work(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Limits) -> None:
     """The first thing in the new process; only there are arrays and codecs imported."""
     from . import worker
@@ -212,9 +225,16 @@ def _hung(seconds: float) -> ErrorInfo:
     ).info()
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
 def _obituary(exit_code: int | None) -> ErrorInfo:
     if exit_code is not None and exit_code < 0:
-        name = signal.Signals(-exit_code).name
+        name = _signal_name(-exit_code)
         why = {
             "SIGKILL": "it was killed, perhaps because the memory ran out",
             "SIGSEGV": "segmentation fault",

@@ -6,6 +6,7 @@ It knows no sockets; the server sends the replies.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import NamedTuple
@@ -14,7 +15,7 @@ import msgspec
 
 from protocol import messages as m
 from protocol.endpoint import Endpoint
-from protocol.errors import BackendFailure, NotAllowed
+from protocol.errors import BackendFailure, NotAllowed, TweencelError
 from protocol.jobs import State
 from protocol.limits import CHUNK
 
@@ -23,6 +24,7 @@ from .config import SOFTWARE, Settings
 from .desk import Desk
 from .store import is_true
 
+log = logging.getLogger(__name__)
 AdminRequest = m.Survey | m.Pair | m.Unpair | m.Unload | m.Collect | m.Verify
 
 
@@ -59,7 +61,10 @@ class Office:
             case m.Unpair():
                 client = self._desk.clients.unpair(request.name)
                 for job in self._desk.ledger.open_of(client.key):
-                    self._desk.scheduler.cancel(job)
+                    try:
+                        self._desk.scheduler.cancel(job)
+                    except TweencelError as problem:
+                        log.warning("%s", problem, extra={"job": job})
                 return m.Done(rid=request.rid)
             case m.Unload():
                 if not self._desk.executor.unload():
@@ -132,6 +137,22 @@ class _Inspection(threading.Thread):
     def run(self) -> None:
         there: set[str] = set()
         damaged: list[str] = []
+        books = self._books
+        try:
+            self._look_through(there, damaged)
+        except OSError as problem:
+            books = f"{books}; the store cannot be read: {problem}"
+        most = CHUNK // 200  # a header must hold them
+        lost = sorted(digest for digest in self._held - there if not self._store.has(digest))
+        self.result = m.Verified(
+            rid=self._rid,
+            files=len(there),
+            damaged=tuple(sorted(damaged)[:most]),
+            lost=tuple(lost[:most]),
+            ledger=books,
+        )
+
+    def _look_through(self, there: set[str], damaged: list[str]) -> None:
         for digest, path in self._store.all():
             there.add(digest)
             try:
@@ -141,12 +162,3 @@ class _Inspection(threading.Thread):
                 there.discard(digest)
             except OSError:  # what the disk does not give back is damaged
                 damaged.append(digest)
-        most = CHUNK // 200  # a header must hold them
-        lost = sorted(digest for digest in self._held - there if not self._store.has(digest))
-        self.result = m.Verified(
-            rid=self._rid,
-            files=len(there),
-            damaged=tuple(sorted(damaged)[:most]),
-            lost=tuple(lost[:most]),
-            ledger=self._books,
-        )

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
-from protocol.errors import BadInput, BadJob, MissingFile, TweencelError, from_info
-from protocol.jobs import Inbetween, State
+from protocol.errors import BadInput, BadJob, DiskFull, MissingFile, TweencelError, from_info
+from protocol.jobs import Inbetween, State, Time
 from protocol.limits import Limits
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import Value, complete
@@ -29,6 +31,8 @@ from .clients import LOCAL
 from .config import SOFTWARE, Settings
 from .desk import Desk
 
+_DISK_PATIENCE = 10.0
+"""Seconds for which a full disk may hold up a run."""
 Listener = Callable[[Status | FrameMade | Progress], None]
 
 
@@ -42,11 +46,11 @@ class JobFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     keys: list[str]
     inbetweens: int | list[int] | None = None
     key_frames: list[int] | None = None
-    times: list[list[float]] | None = None
+    times: list[list[Time]] | None = None
     spacing: Spacing | list[Spacing] = Spacing.EVEN
     engine: str = registry.DEFAULT_ENGINE
     params: dict[str, Value] = {}
-    seed: int = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     out: str = "inbetweens"
 
 
@@ -174,8 +178,14 @@ class _Shop:
     def make(self, submit: Submit) -> None:
         """Run one job to its end. Raises the failure it ended with."""
         self._desk.scheduler.submit(LOCAL, submit)
+        patience = time.monotonic() + _DISK_PATIENCE
         while self._end is None:
-            self._desk.scheduler.tick(time.monotonic())
+            now = time.monotonic()
+            self._desk.scheduler.tick(now)
+            if not self._desk.scheduler.waits_for_disk:
+                patience = now + _DISK_PATIENCE
+            elif now > patience:
+                raise DiskFull(f"There is no space left in {tempfile.gettempdir()}.")
             select.select([self._desk.executor.wake], [], [], 0.1)
         if self._end.state is State.FAILED and self._end.error is not None:
             raise from_info(self._end.error)
@@ -250,11 +260,12 @@ def _write(path: Path, content: bytes) -> None:
         half.write_bytes(content)
         half.replace(path)
     except OSError as problem:
-        half.unlink(missing_ok=True)
         raise TweencelError(
             f"{path} cannot be written: {problem.strerror}.",
             fix="Free some space or choose another folder with --out.",
         ) from None
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _provenance(

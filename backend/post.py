@@ -79,6 +79,10 @@ class Post:
         peer.seen = now
         return peer
 
+    def owed(self, owner: str) -> int:
+        """Bytes of bodies that wait for that client, on all its connections."""
+        return sum(peer.owed for peer in self._peers.values() if peer.owner == owner)
+
     def listen(self, identity: bytes, job: str) -> None:
         self._listeners.setdefault(job, set()).add(identity)
 

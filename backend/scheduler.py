@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import itertools
 import logging
+import time
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from protocol.engines import EngineSpec
 from protocol.errors import (
     BackendBroken,
     DiskFull,
@@ -24,7 +24,7 @@ from protocol.errors import (
     TweencelError,
     WorkerDied,
 )
-from protocol.jobs import Inbetween, Slot, State
+from protocol.jobs import Inbetween, State
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import complete
 from protocol.pictures import PictureInfo, check_same_size, check_size, probe
@@ -42,6 +42,9 @@ from .turns import Turns
 Publish = Callable[[Status | FrameMade | Progress], None]
 Audience = Callable[[], Collection[str]]
 """The jobs to which somebody listens."""
+_TURN = 0.02
+"""Seconds for which a tick works off events before it is the others' turn."""
+_FRAMES_IN_A_COMMIT = 16
 _DISK_PAUSE = 1.0
 """Seconds until a full disk is tried again."""
 log = logging.getLogger(__name__)
@@ -74,9 +77,12 @@ class _Running:
 
     run: int
     job: Job
+    recipes: list[bytes]
+    """Of its slots, by index."""
     pace: _Pace
     deaths: int
     phase: str = "starting"
+    cancelled: bool = False
 
 
 class Scheduler:
@@ -109,6 +115,11 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         return self._running is None and not self._turns
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether the ledger could not be written the last time it was tried."""
+        return self._disk_pause > 0
 
     @property
     def running(self) -> str:
@@ -150,10 +161,13 @@ class Scheduler:
         """Stop that job. A job that has ended stays as it is. Raises UnknownJob."""
         state = self._ledger.standing(job).state
         if self._running is not None and self._running.job.id == job:
+            self._running.cancelled = True
             self._executor.stop(self._running.run)
-        elif state is State.QUEUED and job in self._turns:
-            self._turns.remove(job)
+        elif state is State.QUEUED:
             self._publish(self._ledger.move(job, State.CANCELLED))
+            self._deaths.pop(job, None)
+            if job in self._turns:
+                self._turns.remove(job)
             self._tell_waiting()
 
     def tell_queue(self, job: str) -> None:
@@ -168,20 +182,54 @@ class Scheduler:
         if now < self._disk_pause:
             return
         try:
-            while self._backlog:
-                self._take(self._backlog[0], now)
-                self._backlog.popleft()
-            if self._running is None and self._executor.free:
+            self._disk_pause = 0.0
+            self._work_off(now, time.monotonic() + _TURN)
+            if self._running is None and not self._backlog and self._executor.free:
                 self._start_next()
         except DiskFull as problem:
             # Nothing is dropped: the frame is in the store, its event waits here for space.
             log.error("%s", problem)
             self._disk_pause = now + _DISK_PAUSE
 
+    def _work_off(self, now: float, end: float) -> None:
+        """Take events from the backlog until it is empty, or the others' turn has come."""
+        while self._backlog and time.monotonic() < end:
+            frames = self._next_frames()
+            try:
+                if frames:
+                    self._take_frames(frames, now)
+                else:
+                    self._take(self._backlog[0], now)
+            except DiskFull:
+                raise
+            except TweencelError as problem:  # a defect of ours must not hold up the others' jobs
+                log.exception("an event could not be taken")
+                if self._running is not None:
+                    self._executor.stop(self._running.run)
+                    self._end(State.FAILED, problem.info())
+            for _ in range(len(frames) or 1):
+                self._backlog.popleft()
+
+    def _next_frames(self) -> list[FrameStored]:
+        """The frames of the present run at the head of the backlog: one commit serves several."""
+        run = self._running.run if self._running else -1
+        frames: list[FrameStored] = []
+        for event in itertools.islice(self._backlog, _FRAMES_IN_A_COMMIT):
+            if not isinstance(event, FrameStored) or event.run != run:
+                break
+            frames.append(event)
+        return frames
+
     # Before a job runs ------------------------------------------------------------------------
 
     def _require_quota(self, owner: str) -> None:
-        most = self._settings.quota.open_jobs
+        quota = self._settings.quota
+        if self._holdings.stored(owner) > quota.stored:
+            raise QuotaExceeded(
+                f"Your files on the backend exceed the {quota.stored // 2**20} MiB you may have.",
+                fix="Wait for a sweep of old files, or ask for more (quota.stored).",
+            )
+        most = quota.open_jobs
         if self._ledger.open_jobs(owner) >= most:
             raise QuotaExceeded(
                 f"{most} of your jobs are waiting or running, which is all that you may have.",
@@ -202,28 +250,33 @@ class Scheduler:
 
     def _is_made(self, job: Job) -> bool:
         """Give the job the frames that were made before; if those are all, it is done."""
-        made, spec = self._ledger.made(job.id), registry.find(job.submit.engine).spec
+        made, recipes = self._ledger.made(job.id), self._recipes(job)
         known = [
-            (slot.index, *found)
-            for slot in job.submit.task.slots()
-            if slot.index not in made
-            and (found := self._holdings.recall(job.owner, self._recipe(job, spec, slot)))
+            (index, *found)
+            for index, key in enumerate(recipes)
+            if index not in made and (found := self._holdings.recall(job.owner, key))
         ]
-        if known:
-            self._holdings.touch(job.owner, [digest for _, digest, _ in known])
-            for event in self._ledger.add_frames(job.id, known):
-                self._publish(event)
-        if len(made) + len(known) < job.total:
-            return False
-        self._publish(self._ledger.move(job.id, State.DONE))
-        return True
+        events: list[Status | FrameMade] = []
+        with self._ledger.together():
+            if known:
+                self._holdings.touch(job.owner, [digest for _, digest, _ in known])
+                events += self._ledger.add_frames(job.id, known)
+            done = len(made) + len(known) == job.total
+            if done:
+                events.append(self._ledger.move(job.id, State.DONE))
+        for event in events:
+            self._publish(event)
+        return done
 
-    def _recipe(self, job: Job, spec: EngineSpec, slot: Slot) -> bytes:
-        submit = job.submit
+    def _recipes(self, job: Job) -> list[bytes]:
+        """The recipe of each slot. Raises UnknownEngine or BadParameter if those have changed."""
+        submit, device = job.submit, self._settings.device
+        spec = registry.find(submit.engine).spec
         params = complete(spec.params, submit.params)
-        return recipe(
-            spec, self._settings.device, params, submit.seed, job.output, submit.task, slot
-        )
+        return [
+            recipe(spec, device, params, submit.seed, job.output, submit.task, slot)
+            for slot in submit.task.slots()
+        ]
 
     # The run ----------------------------------------------------------------------------------
 
@@ -235,6 +288,8 @@ class Scheduler:
         try:
             if self._is_made(job):
                 return
+            made, recipes = self._ledger.made(name), self._recipes(job)
+            run = self._run_of(next(self._numbers), job, made)
             self._publish(self._ledger.move(name, State.RUNNING))
         except DiskFull:
             self._turns.add(job.owner, name, first=True)
@@ -242,15 +297,14 @@ class Scheduler:
         except TweencelError as problem:  # since it was accepted its engine has gone or changed
             self._publish(self._ledger.move(name, State.FAILED, problem.info()))
             return
-        made = self._ledger.made(name)
-        run = next(self._numbers)
-        deaths = self._deaths.pop(name, 0)
-        self._running = _Running(run, job, _Pace(job.total, len(made)), deaths)
+        pace, deaths = _Pace(job.total, len(made)), self._deaths.pop(name, 0)
+        self._running = _Running(run.run, job, recipes, pace, deaths)
         try:
-            self._executor.start(self._run_of(run, job, made))
+            self._executor.start(run)
         except OSError as problem:
             log.exception("the worker could not be started", extra={"job": name})
-            self._end(State.FAILED, BackendBroken(f"No engine could be started: {problem}").info())
+            broken = BackendBroken(f"No engine could be started: {problem}").info()
+            self._backlog.append(Finished(run.run, False, broken))
         self._tell_waiting()
 
     def _run_of(self, run: int, job: Job, made: set[int]) -> Run:
@@ -275,32 +329,35 @@ class Scheduler:
             case Stepped(_, phase, fraction):
                 running.phase = phase
                 self._tell_progress(running, fraction, now)
-            case FrameStored(_, index, digest, size):
-                self._take_frame(running, index, digest, size, now)
+            case FrameStored():
+                pass  # _next_frames has taken those of this run
             case Finished():
                 self._finish(running, event)
 
-    def _take_frame(
-        self, running: _Running, index: int, digest: str, size: int, now: float
-    ) -> None:
-        job = running.job
-        slots = job.submit.task.slots()
-        if not 0 <= index < len(slots):
-            return
-        key = self._recipe(job, registry.find(job.submit.engine).spec, slots[index])
-        self._holdings.remember(job.owner, key, digest, size)
-        made = self._ledger.add_frame(job.id, index, digest, size)
-        if made is not None:
+    def _take_frames(self, frames: Sequence[FrameStored], now: float) -> None:
+        running = self._running
+        assert running is not None
+        job, made = running.job, list[FrameMade]()
+        with self._ledger.together():
+            for frame in frames:
+                if 0 <= frame.index < job.total:
+                    key = running.recipes[frame.index]
+                    self._holdings.remember(job.owner, key, frame.digest, frame.size)
+                    event = self._ledger.add_frame(job.id, frame.index, frame.digest, frame.size)
+                    made += [event] if event else []
+        for event in made:
             running.deaths = 0
             running.pace.frame(now)
-            self._publish(made)
-            self._tell_progress(running, 1.0, now)
+            self._publish(event)
+        for frame in frames:
+            self._store.claimed(frame.digest)
+        self._tell_progress(running, 1.0, now)
 
     def _finish(self, running: _Running, event: Finished) -> None:
         made, total = len(self._ledger.made(running.job.id)), running.job.total
         if event.error is None and made == total:
             self._end(State.DONE, spent=event.spent)
-        elif event.stopped:
+        elif event.stopped or running.cancelled:
             self._end(State.CANCELLED, spent=event.spent)
         elif event.error is None:
             text = f"The engine made {made} of {total} frames and stopped."

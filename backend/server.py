@@ -25,6 +25,7 @@ from protocol.errors import (
     HelloFirst,
     MalformedMessage,
     NoCredit,
+    NotAllowed,
     QuotaExceeded,
     TweencelError,
     UnknownDigest,
@@ -37,6 +38,7 @@ from . import registry
 from .address import from_this_machine, interface
 from .config import SOFTWARE, Settings
 from .desk import Desk
+from .disk import disk_errors
 from .gate import DOMAIN, Gate
 from .keys import KeyPair, load_or_make
 from .metrics import Exporter, Figures, Tally
@@ -60,6 +62,8 @@ class Server:
         require_curve()
         self._settings = settings
         self._stopping = False
+        self._declared: dict[tuple[str, str], int] = {}
+        """Sizes of the uploads under way, by owner and digest."""
         self._tally = Tally()
         self._manager = ServiceManager()
         self._began = time.monotonic()
@@ -92,16 +96,17 @@ class Server:
 
     def serve(self) -> None:
         """Answer until stopped. The connection file is there as long as we are."""
-        write_connection(self._settings.connection, self.connection)
-        self._desk.scheduler.recover()
-        self._desk.sweeper.doom_strays()
-        log.info("listening on %s", self.connection.address)
-        self._manager.ready(self.connection.address)
-        poller = zmq.Poller()
-        for socket in (self._router, self._gate.socket, self._desk.executor.wake):
-            poller.register(socket, zmq.POLLIN)
-        last_busy = time.monotonic()
         try:
+            self._desk.scheduler.recover()
+            self._desk.sweeper.doom_strays()
+            with disk_errors():
+                write_connection(self._settings.connection, self.connection)
+            log.info("listening on %s", self.connection.address)
+            self._manager.ready(self.connection.address)
+            poller = zmq.Poller()
+            for socket in (self._router, self._gate.socket, self._desk.executor.wake):
+                poller.register(socket, zmq.POLLIN)
+            last_busy = time.monotonic()
             while not self._stopping:
                 poller.poll(_HASTY_TURN_MS if self._post.owes else _TURN_MS)
                 now = time.monotonic()
@@ -145,10 +150,13 @@ class Server:
                 frames = self._next_message()
             except zmq.Again:
                 break
+            heard = True
+            if not _named_by_router(frames[0].bytes):
+                log.warning("a client that names its connection itself is not heard")
+                continue
             # libzmq writes it there; no peer can
             owner = str(frames[-1].get("User-Id"))
             self._hear(frames[0].bytes, owner, [frame.bytes for frame in frames[1:]], now)
-            heard = True
         return heard
 
     def _next_message(self) -> list[zmq.Frame]:
@@ -164,6 +172,8 @@ class Server:
     def _hear(self, identity: bytes, owner: str, frames: list[bytes], now: float) -> None:
         peer = self._post.peer(identity, owner, now)
         try:
+            if self._desk.clients.find(owner) is None:  # it was unpaired since it came in
+                raise NotAllowed("This client is let in no more.", fix="Pair it again.")
             request, body = codec.decode_request(frames)
             if not peer.greeted and not isinstance(request, m.Hello):
                 raise HelloFirst("A peer spoke before it said hello.")
@@ -179,7 +189,8 @@ class Server:
         log.debug("refused: %s", error.text)
         job, digest = codec.subject_of(frames)
         reply = m.Error(rid=codec.rid_of(frames), error=error, job=job, digest=digest)
-        self._post.send(identity, reply)
+        with contextlib.suppress(MalformedMessage):  # an answer that breaks the bounds is none
+            self._post.send(identity, reply)
 
     # One handler for each request ------------------------------------------------------------
 
@@ -223,8 +234,9 @@ class Server:
 
     def _handle_admin(self, identity: bytes, owner: str, request: AdminRequest) -> None:
         self._office.require_admin(owner)
-        reply = self._office.answer(identity, request, len(self._post))
-        if isinstance(request, m.Unpair):
+        try:
+            reply = self._office.answer(identity, request, len(self._post))
+        finally:
             self._post.forget_strangers(self._desk.clients.find)
         if reply is not None:
             self._post.send(identity, reply)
@@ -283,12 +295,15 @@ class Server:
             return
         if not body or held + len(body) > put.size:
             raise MalformedMessage("A piece of a file is empty or reaches beyond the file's end.")
-        if held == 0:
-            self._require_space(owner, put.size + desk.store.unfinished(owner))
+        if self._declared.get((owner, put.digest)) != put.size:
+            # The first piece, or one that tells another size than those before
+            self._require_space(owner, put.size - held + desk.store.unfinished(owner))
+            self._declared[owner, put.digest] = put.size
         held = desk.store.append(owner, put.digest, body, put.size)
         if held < put.size:
             self._post.send(identity, m.Granted(digest=put.digest, offset=held))
             return
+        self._declared.pop((owner, put.digest), None)
         desk.holdings.claim(owner, put.digest, put.size)
         self._post.send(identity, m.Stored(digest=put.digest))
 
@@ -317,13 +332,15 @@ class Server:
         self._desk.scheduler.tell_queue(request.job)
 
     def _hand_out(self, identity: bytes, peer: Peer, get: m.Get) -> None:
-        if get.credit > WINDOW or peer.owed + get.credit > 2 * WINDOW:
+        if get.credit > WINDOW or self._post.owed(peer.owner) + get.credit > 2 * WINDOW:
             raise NoCredit("More bytes were asked for than the window allows.")
         if not self._desk.holdings.holds(peer.owner, get.digest):
             raise UnknownDigest(f"The backend holds no file {get.digest[:12]}... of yours.")
         store = self._desk.store
         size = store.size(get.digest)
         end = min(size, get.offset + get.credit)
+        if end <= get.offset:
+            raise MalformedMessage(f"Of {size} bytes none from {get.offset} on can be sent.")
         for offset in range(get.offset, end, CHUNK):
             piece = store.read(get.digest, offset, min(CHUNK, end - offset))
             data = m.Data(rid=get.rid, digest=get.digest, offset=offset, size=size)
@@ -368,6 +385,11 @@ class Server:
                 path.unlink(missing_ok=True)
 
 
+def _named_by_router(identity: bytes) -> bool:
+    """Names that clients choose may be left and taken over; the router's are not given twice."""
+    return len(identity) == 5 and identity[0] == 0
+
+
 def require_curve() -> None:
     """Raises BackendBroken if this build of libzmq cannot encrypt: nothing is served in clear."""
     if not zmq.has("curve"):
@@ -395,7 +417,10 @@ def _bind(router: zmq.Socket[bytes], settings: Settings) -> str:
         break
     address = router.getsockopt_string(zmq.LAST_ENDPOINT)
     # So that clients find a restarted backend where it was.
-    settings.port_file.write_text(address.rpartition(":")[2], "ascii")
+    try:
+        settings.port_file.write_text(address.rpartition(":")[2], "ascii")
+    except OSError as problem:
+        log.warning("the port cannot be written down: %s", problem)
     return address
 
 

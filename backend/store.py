@@ -7,17 +7,23 @@ A file is either whole and true to its name, or it is not there. It knows nothin
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
+import re
 import threading
-from collections.abc import Generator, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from protocol.errors import BackendBroken, DigestMismatch, DiskFull, TweencelError, UnknownDigest
+from protocol.errors import DigestMismatch, UnknownDigest
+
+from .disk import disk_errors
 
 _REHASH = 1024 * 1024
+_CLAIM_WITHIN = 3600.0
+"""Seconds after which an added file that nobody claimed may go like any other."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class _Hasher(Protocol):
@@ -34,6 +40,8 @@ class Store:
         for folder in (self._objects, self._parts):
             folder.mkdir(parents=True, exist_ok=True)
         self._uploads: dict[str, _Hasher] = {}
+        self._changing = threading.Lock()
+        self._unclaimed: dict[str, float] = {}
 
     def path(self, digest: str) -> Path:
         """Where a file of that digest lies, whether it is there or not."""
@@ -45,17 +53,25 @@ class Store:
     def add(self, content: bytes) -> str:
         """Keep a file for good and tell its digest. Raises DiskFull."""
         digest = hashlib.sha256(content).hexdigest()
-        if not self.has(digest):
-            part = self._parts / f"{digest}.{os.getpid()}.{threading.get_ident()}"
-            with _disk_errors():
-                try:
-                    with part.open("wb") as file:
-                        file.write(content)
-                        _flush(file)
-                    self._settle(part, digest)
-                finally:
-                    part.unlink(missing_ok=True)
+        with self._changing:
+            self._unclaimed[digest] = time.monotonic()
+            if self.has(digest):
+                return digest
+        part = self._parts / f"{digest}.{os.getpid()}.{threading.get_ident()}"
+        with disk_errors():
+            try:
+                with part.open("wb") as file:
+                    file.write(content)
+                    _flush(file)
+                self._settle(part, digest)
+            finally:
+                part.unlink(missing_ok=True)
         return digest
+
+    def claimed(self, digest: str) -> None:
+        """Somebody holds the added file now: `delete` may be asked for it again."""
+        with self._changing:
+            self._unclaimed.pop(digest, None)
 
     def read(self, digest: str, offset: int, count: int) -> bytes:
         """At most `count` bytes from `offset` on. Raises UnknownDigest."""
@@ -94,7 +110,7 @@ class Store:
         part = self._part(sender, digest)
         if size == 0 or self.held(sender, digest) < size:
             return False
-        with _disk_errors(), part.open("rb+") as file:
+        with disk_errors(), part.open("rb+") as file:
             _flush(file)
         self._finish(part, digest, _hash_of(part))
         return True
@@ -111,7 +127,7 @@ class Store:
         hasher = self._uploads.get(part.name) if held else hashlib.sha256()
         if hasher is None:
             hasher = _hash_of(part)
-        with _disk_errors():
+        with disk_errors():
             try:
                 _append(part, content, last=held + len(content) >= size)
             except OSError:
@@ -126,14 +142,17 @@ class Store:
 
     def all(self) -> Iterator[tuple[str, Path]]:
         """Every whole file: its digest and where it lies."""
-        for folder in self._objects.iterdir():
-            for path in folder.iterdir():
-                yield folder.name + path.name, path
+        for path in self._objects.glob("??/*"):
+            digest = path.parent.name + path.name
+            if _DIGEST.fullmatch(digest):  # people's file managers leave files of their own
+                yield digest, path
 
     def delete(self, digest: str) -> None:
-        """Nobody holds it any more."""
-        with _disk_errors():
-            self.path(digest).unlink(missing_ok=True)
+        """Nobody holds it any more. A file that was added and not yet claimed stays."""
+        with disk_errors(), self._changing:
+            if self._unclaimed.get(digest, -_CLAIM_WITHIN) < time.monotonic() - _CLAIM_WITHIN:
+                self._unclaimed.pop(digest, None)
+                self.path(digest).unlink(missing_ok=True)
 
     def drop_parts(self, before: float) -> None:
         """Give up uploads that were not continued since `before` (seconds since the epoch)."""
@@ -148,12 +167,14 @@ class Store:
         if hasher.hexdigest() != digest:
             part.unlink(missing_ok=True)
             raise DigestMismatch("A file arrived with other bytes than its digest promises.")
-        with _disk_errors():
+        with disk_errors():
             self._settle(part, digest)
 
     def _settle(self, part: Path, digest: str) -> None:
         target = self.path(digest)
-        target.parent.mkdir(exist_ok=True)
+        if not target.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            _flush_folder(self._objects)
         part.replace(target)
         _flush_folder(target.parent)
 
@@ -198,18 +219,3 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def _disk_errors() -> Generator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise explain_disk(problem) from problem
-
-
-def explain_disk(problem: OSError) -> TweencelError:
-    """The typed failure for an operating system's error while writing."""
-    if problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull("The disk of the backend is full.")
-    return BackendBroken(f"The backend cannot write: {problem.strerror or problem}.")

@@ -70,7 +70,7 @@ class Worker:
         except Exception as problem:  # the border: an engine may raise anything
             error = explain(problem).info()
         stopped = run.run in self._stopped
-        self._stopped.clear()
+        self._stopped = {other for other in self._stopped if other > run.run}
         self._report(runs.Ended(run.run, self._spent, stopped, None if stopped else error))
 
     def _run(self, run: runs.Run) -> None:
@@ -85,7 +85,7 @@ class Worker:
                     case Frame(index, pixels):
                         encoder.put(index, pixels)
                     case Progress(phase, fraction):
-                        self._report(runs.Step(run.run, phase, min(max(fraction, 0.0), 1.0)))
+                        self._report(runs.Step(run.run, phase[:200], _share(fraction)))
 
     def _until_stopped(
         self, run: int, steps: Iterator[Frame | Progress]
@@ -138,10 +138,13 @@ class _Encoder:
     def __enter__(self) -> _Encoder:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Wait for the frames that were made, even if the engine then failed."""
-        self._settle(0)
-        self._pool.shutdown()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Wait for the frames that were made. If the engine failed its error is the one to tell."""
+        try:
+            if kind is None:
+                self._settle(0)
+        finally:
+            self._pool.shutdown()
 
     def put(self, index: int, pixels: Pixels) -> None:
         self._pending.append(self._pool.submit(self._write, index, pixels))
@@ -176,6 +179,11 @@ def explain(problem: Exception) -> TweencelError:
         f"The engine failed: {type(problem).__name__}: {str(problem)[:300]}",
         fix="Try another engine or smaller pictures; report it if it returns.",
     )
+
+
+def _share(fraction: float) -> float:
+    """Within 0..1, whatever a plug-in says (not a number is nothing)."""
+    return min(max(fraction, 0.0), 1.0) if fraction == fraction else 0.0
 
 
 def _out_of_memory(kind: str) -> TweencelError:

@@ -70,8 +70,12 @@ class TweencelError(Exception):
         return f"{self.text} {self.fix}".strip()
 
     def info(self) -> ErrorInfo:
-        """This failure as a wire record."""
-        return ErrorInfo(self.code, self.text, self.fix, self.retryable)
+        """This failure as a wire record. Long texts are cut: they may quote what a peer sent."""
+        return ErrorInfo(self.code, _cut(self.text), _cut(self.fix), self.retryable)
+
+
+def _cut(text: str, most: int = 600) -> str:
+    return text if len(text) <= most else f"{text[: most - 4]} ..."
 
 
 class BadInput(TweencelError):

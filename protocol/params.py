@@ -102,7 +102,7 @@ def check_value(param: Param, value: Value) -> Value:
             fits = isinstance(value, str) and len(value) <= param.max_length
             wanted = f"a text of at most {param.max_length} characters"
     if not fits:
-        raise BadParameter(f"{param.label} is {value!r}.", fix=f"It must be {wanted}.")
+        raise BadParameter(f"{param.label} is {_quoted(value)}.", fix=f"It must be {wanted}.")
     return float(value) if isinstance(param, FloatParam) else value
 
 
@@ -114,9 +114,15 @@ def complete(params: Sequence[Param], values: Mapping[str, Value]) -> Values:
     known = {param.name for param in params}
     if unknown := sorted(set(values) - known):
         raise BadParameter(
-            f"The engine has no setting named {', '.join(unknown)}.",
+            f"The engine has no setting named {_quoted(', '.join(unknown))}.",
             fix=f"Its settings are: {', '.join(sorted(known)) or 'none'}.",
         )
     return {
         param.name: check_value(param, values.get(param.name, param.default)) for param in params
     }
+
+
+def _quoted(value: Value) -> str:
+    """As in Python, but never long: it may be anything that a peer sent."""
+    text = repr(value[:80] if isinstance(value, str) else value)
+    return text if len(text) <= 80 else f"{text[:76]} ..."

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -58,6 +59,8 @@ def run(
         )
     plan = replace(plan, out=folder or plan.out, start=start, digits=digits, overwrite=overwrite)
     settings = override(read_settings(file=config), {"device": device, "threads": threads})
+    # The temporary folder goes away however the run is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         frames = run_plan(plan, settings, print_json) if json else _run_with_bar(plan, settings)
     except KeyboardInterrupt:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 import zmq
 from zmq.utils import z85
@@ -249,7 +250,9 @@ def test_a_client_that_was_paired_comes_in_until_it_is_unpaired(client: Client) 
     assert "attic" in client.ask(pair, m.Error).error.text
     client.ask(m.Unpair(rid=3, name="attic"), m.Done)
     attic.send(m.Ping(rid=4))
-    assert attic.hear(m.Error).error.code == "hello_first", "it is a stranger now"
+    assert attic.hear(m.Error).error.code == "not_allowed"
+    attic.send(m.Hello(rid=1, v=(1, 0), client="test"))
+    assert attic.hear(m.Error).error.code == "not_allowed"
     attic.close()
     assert deaf(endpoint)
 
@@ -286,19 +289,70 @@ def test_nobody_sees_or_touches_anothers_jobs_and_files(client: Client, keys: li
     other.close()
 
 
-def test_a_stolen_routing_id_gets_nothing(client: Client, serve: Serve, keys: list[bytes]) -> None:
+def test_a_client_that_names_its_connection_itself_is_not_heard(client: Client) -> None:
     endpoint = parse_endpoint(client.ask(m.Pair(rid=2, name="attic"), m.Paired).endpoint)
-    victim = Client(serve.endpoint(), name=b"victim")
-    digests = [victim.upload(key) for key in keys]
-    thief = Client(endpoint, hello=False, name=b"victim")
-    thief.send(m.Hello(rid=1, v=(1, 0), client="thief"))
-    victim.ask(job_of(digests), m.Accepted)
-    victim.send(m.Subscribe(rid=4, job="a" * 32))
-    while not victim.hear(m.Status).state.ended:
-        pass
-    assert thief.socket.poll(500) == 0
-    for each in (victim, thief):
-        each.close()
+    for name in (b"victim", b"\x01abcd"):
+        thief = Client(endpoint, hello=False, name=name)
+        thief.send(m.Hello(rid=1, v=(1, 0), client="thief"))
+        assert thief.socket.poll(500) == 0
+        thief.close()
+    client.ask(m.Ping(rid=3), m.Pong)
+
+
+def test_a_refusal_never_grows_with_what_is_refused(client: Client, keys: list[bytes]) -> None:
+    digests = [client.upload(key) for key in keys]
+    job = msgspec.structs.replace(
+        job_of(digests, engine="rife"), params={"motion": "\0" * 140_000, "x" * 100_000: 1}
+    )
+    assert len(client.ask(job, m.Error).error.text) < 1000
+    client.ask(m.Ping(rid=3), m.Pong)
+
+
+def test_bytes_beyond_the_end_of_a_file_are_refused(client: Client, keys: list[bytes]) -> None:
+    digest = client.upload(keys[0])
+    for offset, credit in ((len(keys[0]), 10), (0, 0), (2**50, 10)):
+        get = m.Get(rid=6, digest=digest, offset=offset, credit=credit)
+        assert client.ask(get, m.Error).error.code == "malformed"
+
+
+def test_a_file_that_went_missing_is_sent_and_kept_again(
+    client: Client, serve: Serve, keys: list[bytes]
+) -> None:
+    digest = client.upload(keys[0])
+    (serve.file.parent / "store" / "objects" / digest[:2] / digest[2:]).unlink()
+    file = m.File(digest, len(keys[0]))
+    assert client.ask(m.Have(rid=3, files=(file,)), m.Missing).files == (m.Remainder(digest, 0),)
+    client.upload(keys[0])
+    assert client.ask(m.Have(rid=4, files=(file,)), m.Missing).files == ()
+
+
+def test_an_upload_cannot_grow_beyond_the_quota_piece_by_piece(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[quota]\nstored = "1 MiB"\n')
+    serve = Serve(tmp_path)
+    client = Client(serve.endpoint())
+    content = os.urandom(3 * 2**20)
+    digest = hashlib.sha256(content).hexdigest()
+    small = m.Put(digest=digest, offset=0, size=300_000)
+    client.ask(small, m.Granted, content[:200_000])
+    large = m.Put(digest=digest, offset=200_000, size=len(content))
+    assert client.ask(large, m.Error, content[200_000:400_000]).error.code == "quota"
+    client.close()
+    serve.end()
+
+
+def test_strange_files_in_the_store_are_left_alone(tmp_path: Path) -> None:
+    objects = tmp_path / "store" / "objects"
+    (objects / "ab").mkdir(parents=True)
+    strange = [objects / ".DS_Store", objects / "ab" / "Thumbs.db"]
+    for path in strange:
+        path.write_bytes(b"?")
+    (tmp_path / "port").write_text("harbour")
+    serve = Serve(tmp_path)
+    client = Client(serve.endpoint())
+    assert client.ask(m.Verify(rid=5), m.Verified).files == 0
+    client.close()
+    serve.end()
+    assert all(path.exists() for path in strange)
 
 
 def test_an_administrator_sees_how_the_backend_is(client: Client, keys: list[bytes]) -> None:

@@ -78,6 +78,14 @@ def test_a_damaged_file_is_told_from_a_true_one(tmp_path: Path) -> None:
     assert [(digest, is_true(digest, path)) for digest, path in store.all()] == [(DIGEST, True)]
     store.path(DIGEST).write_bytes(CONTENT[:-1])
     assert [is_true(digest, path) for digest, path in store.all()] == [False]
+
+
+def test_an_added_file_is_not_deleted_before_somebody_could_claim_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add(CONTENT)
+    store.delete(DIGEST)
+    assert store.has(DIGEST)
+    store.claimed(DIGEST)
     store.delete(DIGEST)
     store.delete(DIGEST)
     assert not store.has(DIGEST)
