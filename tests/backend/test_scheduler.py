@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backend.config import Quota, Settings
@@ -15,6 +16,7 @@ from backend.desk import Desk
 from protocol.errors import (
     BadImage,
     BadParameter,
+    DiskFull,
     MissingInputs,
     NothingToMake,
     QuotaExceeded,
@@ -308,3 +310,73 @@ def test_bad_jobs_are_refused_before_they_are_written_down(bench: Bench, keys: l
                 ),
             )
     assert bench.ledger.summaries([ME], {}) == ()
+
+
+def fill_disk(bench: Bench, *, full: bool) -> None:
+    """Let SQLite meet its end of space: the ledger may not grow by a page."""
+    pages = bench.desk._database.execute("PRAGMA page_count").fetchone()[0]
+    bench.desk._database.execute(f"PRAGMA max_page_count = {pages if full else 2**30}")
+
+
+def long_job(bench: Bench, job: str = "f" * 32) -> str:
+    times = tuple(i / 600 for i in range(1, 600))
+    task = Inbetween(keys=bench.keys, gaps=(times,))
+    bench.scheduler.submit(ME, Submit(rid=1, job=job, engine="crossfade", task=task))
+    return job
+
+
+def test_a_full_disk_holds_a_job_up_and_loses_nothing(bench: Bench) -> None:
+    job = long_job(bench)
+    bench.pump(lambda: bench.frames_of(job))
+    fill_disk(bench, full=True)
+    bench.pump(lambda: bench.scheduler.waits_for_disk)
+    fill_disk(bench, full=False)
+    assert bench.end_of(job).state is State.DONE
+    assert bench.frames_of(job) == list(range(599))
+    assert bench.desk.check_books() == "ok"
+
+
+def test_a_cancel_while_the_disk_is_full_is_not_forgotten(bench: Bench) -> None:
+    job = long_job(bench)
+    bench.pump(lambda: bench.frames_of(job))
+    fill_disk(bench, full=True)
+    bench.pump(lambda: bench.scheduler.waits_for_disk)
+    bench.scheduler.cancel(job)
+    fill_disk(bench, full=False)
+    assert bench.end_of(job).state is State.CANCELLED
+
+
+def test_a_job_that_cannot_be_written_down_is_refused_and_comes_in_later(bench: Bench) -> None:
+    bench.end_of(bench.submit())
+    fill_disk(bench, full=True)
+    numbers = iter(range(100))
+    with pytest.raises(DiskFull):
+        bench.pump(lambda: not long_job(bench, f"{next(numbers):032d}"))
+    fill_disk(bench, full=False)
+    job = long_job(bench)
+    assert bench.end_of(job).state is State.DONE
+
+
+def test_the_same_cancel_twice_does_not_postpone_the_kill(bench: Bench) -> None:
+    job = bench.submit(deed="hang")
+    bench.pump(lambda: bench.frames_of(job) == [0])
+    began = time.monotonic()
+
+    def nag() -> bool:
+        bench.scheduler.cancel(job)
+        return bench.ledger.standing(job).state.ended
+
+    bench.pump(nag)
+    assert bench.end_of(job).state is State.CANCELLED
+    assert time.monotonic() - began < 10
+
+
+def test_frames_that_were_made_before_are_found_after_a_kill_too(bench: Bench) -> None:
+    done = bench.submit(level=0.5)
+    bench.end_of(done)
+    again = msgspec.structs.replace(bench.ledger.job(done).submit, job="e" * 32)
+    bench.ledger.accept(ME, again, bench.ledger.job(done).output)  # killed right after this
+    bench.scheduler.recover()
+    bench.said.clear()
+    assert bench.end_of("e" * 32).state is State.DONE
+    assert not [said for said in bench.said if isinstance(said, Progress)], "no engine was needed"
