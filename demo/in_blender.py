@@ -159,7 +159,9 @@ def generate(live: ModuleType) -> dict[str, Any]:
     stages["from Generate to the last frame on the timeline"] = wall
     strip = next(s for s in bpy.context.scene.sequence_editor.strips if "in-betweens" in s.name)
     folder = Path(bpy.path.abspath(strip.directory))
-    frames = [os.path.normpath(folder / element.filename) for element in strip.elements]
+    # Not strip.elements: the first of them is never seen (blender_addon/timeline.py tells why).
+    seen = [strip.strip_elem_from_frame(f) for f in range(KEY_FRAMES[0], KEY_FRAMES[-1] + 1)]
+    frames = [os.path.normpath(folder / element.filename) for element in seen]
     return {
         "generate": wall,
         "engine": work.job.spent,
