@@ -19,7 +19,7 @@ from protocol.jobs import Inbetween, State
 from protocol.limits import Limits
 from protocol.params import BoolParam, Choice, ChoiceParam, FloatParam, IntParam, TextParam
 
-VECTORS = Path(__file__).with_name("vectors.json")
+VECTORS = Path(__file__).with_name("vectors")
 A, B = "a" * 64, "b" * 64
 JOB = "0123456789abcdef" * 2
 BODY = b"some bytes of a file"
@@ -129,16 +129,19 @@ def body_of(message: m.Message) -> bytes | None:
     return BODY if isinstance(message, m.Put | m.Data) else None
 
 
+def tag_of(message: m.Message) -> str:
+    """The message's `type`."""
+    return str(type(message).__struct_config__.tag)
+
+
 def record() -> None:
-    """Write the vectors."""
-    rows = [
-        {
-            "fields": msgspec.to_builtins(message),
-            "header": bytes(codec.encode(message, body_of(message))[0]).hex(),
-        }
-        for message in SAMPLES
-    ]
-    VECTORS.write_text(json.dumps(rows, indent=1) + "\n")
+    """Write the vectors, one file for each message."""
+    VECTORS.mkdir(exist_ok=True)
+    for message in SAMPLES:
+        header = bytes(codec.encode(message, body_of(message))[0])
+        row = {"fields": msgspec.to_builtins(message), "header": header.hex()}
+        text = json.dumps(row, indent=1) + "\n"
+        (VECTORS / f"{tag_of(message)}.json").write_text(text)
 
 
 if __name__ == "__main__":
