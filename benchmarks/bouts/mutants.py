@@ -10,7 +10,7 @@ from pathlib import Path
 
 from protocol.limits import MAX_CHUNK, MAX_HEADER
 
-_VECTORS = Path(__file__).parents[2] / "tests" / "protocol" / "vectors.json"
+_VECTORS = Path(__file__).parents[2] / "tests" / "protocol" / "vectors"
 _BOMBS = (
     b"\xdf\xff\xff\xff\xff",  # a map of 4 G entries
     b"\xdd\xff\xff\xff\xff",  # a list of 4 G
@@ -25,7 +25,8 @@ _BOMBS = (
 
 def headers() -> list[bytes]:
     """One true header of each message of the protocol."""
-    return [bytes.fromhex(row["header"]) for row in json.loads(_VECTORS.read_text("utf-8"))]
+    rows = [json.loads(path.read_text("utf-8")) for path in sorted(_VECTORS.glob("*.json"))]
+    return [bytes.fromhex(row["header"]) for row in rows]
 
 
 class Mutants:
