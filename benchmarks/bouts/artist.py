@@ -32,6 +32,8 @@ class JobSeen:
     accepted: bool = False
     last_seq: int = 0
     ended: State | None = None
+    error: str = ""
+    """The code of the failure that ended it."""
     frames: dict[int, m.FrameMade] = field(default_factory=dict[int, m.FrameMade])
     wrong: list[str] = field(default_factory=list[str])
     """What must not happen and did."""
@@ -48,12 +50,13 @@ class JobSeen:
             self.frames[event.index] = event
         elif event.state.ended:
             self.ended = event.state
+            self.error = event.error.code if event.error else ""
 
 
 class Artist:
     """One client with one connection at a time."""
 
-    def __init__(self, backend: BackendProcess, patience: float = 2.0) -> None:
+    def __init__(self, backend: BackendProcess, patience: float = 2.0, queue: int = 1000) -> None:
         self.begins: Callable[[str], None] = lambda step: None
         """Called when a step begins, with its name."""
         self.breaks = 0
@@ -61,7 +64,13 @@ class Artist:
         """Bytes of files that were sent, again or not."""
         self._backend = backend
         self._patience = patience
+        self._queue = queue
         self._line: Line | None = None
+
+    @property
+    def line(self) -> Line:
+        """Its connection, made if there is none."""
+        return self._connected()
 
     def upload(self, content: bytes) -> str:
         """Have a file stored; only what the backend lacks is sent. Its digest."""
@@ -98,7 +107,11 @@ class Artist:
     def _connected(self) -> Line:
         while self._line is None:
             try:
-                self._line = Line(self._backend.connection().endpoint, patience=self._patience)
+                self._line = Line(
+                    self._backend.connection().endpoint,
+                    patience=self._patience,
+                    queue=self._queue,
+                )
             except (Silence, BackendNotRunning, AssertionError):
                 time.sleep(0.02)
         return self._line

@@ -37,7 +37,7 @@ class BackendProcess:
         self.config = home.with_name(home.name + ".toml")
         self.config.write_text(config, "utf-8")
         self._launch = launch
-        self._variables = dict(variables or {})
+        self.variables = dict(variables or {})
         self._said = home.with_name(home.name + ".stderr").open("ab")
         self.process = self._start()
 
@@ -96,7 +96,7 @@ class BackendProcess:
         options += ["--config", str(self.config), "--connection-file", str(self.file)]
         return subprocess.Popen(
             [*self._launch, sys.executable, "-m", "backend", "serve", *options],
-            env={**os.environ, "TWEENCEL_HOME": str(self.home), **self._variables},
+            env={**os.environ, "TWEENCEL_HOME": str(self.home), **self.variables},
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=self._said,

@@ -26,9 +26,19 @@ class Silence(Exception):
 
 
 class Line:
-    """A DEALER socket. `own_context`: its own I/O thread, so that it can be cut at once."""
+    """A DEALER socket with an I/O thread of its own, so that it can be cut at once.
 
-    def __init__(self, endpoint: Endpoint, *, hello: bool = True, patience: float = 20.0) -> None:
+    `queue`: messages that its library reads though nobody asks for them.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        hello: bool = True,
+        patience: float = 20.0,
+        queue: int = 1000,
+    ) -> None:
         self.patience = patience
         self.heard: list[tuple[m.Reply, bytes]] = []
         """Messages that came while another was waited for."""
@@ -38,6 +48,7 @@ class Line:
         options: dict[int, int | bytes] = {
             zmq.LINGER: 0,
             zmq.RECONNECT_IVL: 50,
+            zmq.RCVHWM: queue,
             zmq.CURVE_SECRETKEY: secret,
             zmq.CURVE_PUBLICKEY: zmq.curve_public(secret),
             zmq.CURVE_SERVERKEY: bytes.fromhex(endpoint.server_key),

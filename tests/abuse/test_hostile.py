@@ -44,10 +44,16 @@ def test_a_client_that_asks_on_and_on_and_never_reads_is_forgotten(
             deaf.send_raw(nonsense)
         admin.ask(m.Ping(rid=0), m.Pong)
     assert process.memory() - before < 30
-    with pytest.raises(HelloFirst):
-        while True:
-            deaf.ask(m.Ping(rid=0), m.Pong)
+    read_on_until_greeting_is_asked_for(deaf)
     deaf.greet()
     deaf.ask(m.Ping(rid=0), m.Pong)
     for line in (deaf, admin):
         line.cut()
+
+
+def read_on_until_greeting_is_asked_for(line: Line) -> None:
+    while True:
+        try:
+            line.ask(m.Ping(rid=0), m.Pong)
+        except HelloFirst:
+            return
