@@ -56,7 +56,7 @@ SCENARIOS = {
     ),
     "disk": Scenario(
         "a full disk at every write point",
-        lambda: full_disk.run(12),
+        lambda: full_disk.run(10, 7),
         lambda: full_disk.run(80),
         full_disk.why_not,
     ),

@@ -46,8 +46,8 @@ def why_not() -> str:
     return "" if done.returncode == 0 else "this user may not mount a tmpfs"
 
 
-def run(steps: int, seed: int = 1) -> list[Finding]:
-    """With 0, 1, 2 ... `steps` - 1 free pages of 4 KiB: a job from its upload to its last frame.
+def run(steps: int, stride: int = 1, seed: int = 1) -> list[Finding]:
+    """With 0, 1, 2 ... times `stride` free pages of 4 KiB: a job from upload to last frame.
 
     Every 20 steps a new server begins: after 4 MB the ledger's log is written over and grows no
     more.
@@ -57,7 +57,12 @@ def run(steps: int, seed: int = 1) -> list[Finding]:
     for first in range(0, steps, _STEPS):
         launch = (*_namespace(), "sh", "-c", _MOUNT, "sh")
         with backend(_CONFIG, launch=launch) as process:
-            _fill_and_free(process, dice, range(first, min(first + _STEPS, steps)), tally)
+            _fill_and_free(
+                process,
+                dice,
+                range(first * stride, min(first + _STEPS, steps) * stride, stride),
+                tally,
+            )
     outcome = tally.outcome
     return [
         told("times that the disk was full", steps),
