@@ -18,7 +18,7 @@ from .database import Database, writing
 _ENDED = (State.DONE, State.FAILED, State.CANCELLED)
 # Files that must stay: inputs of jobs that have not ended, frames that their owner may still fetch.
 _PINNED = """
-    SELECT jobs.owner, inputs.digest FROM inputs JOIN jobs ON jobs.id = inputs.job
+    SELECT jobs.owner AS whose, inputs.digest AS what FROM inputs JOIN jobs ON jobs.id = inputs.job
         WHERE jobs.state NOT IN (?, ?, ?)
     UNION SELECT jobs.owner, frames.digest FROM frames JOIN jobs ON jobs.id = frames.job
         WHERE NOT jobs.released
@@ -133,9 +133,11 @@ class Holdings:
 
     def _unpinned(self) -> list[_File]:
         """What nobody needs now, used least recently first."""
+        # A join: for NOT IN with two columns SQLite looks through all that is pinned for each file,
+        # which took 22 s for 66,000 files.
         rows = self._db.execute(
-            f"SELECT owner, digest, size, used FROM files"
-            f" WHERE (owner, digest) NOT IN ({_PINNED}) ORDER BY used",
+            f"SELECT owner, digest, size, used FROM files LEFT JOIN ({_PINNED})"
+            f" ON whose = owner AND what = digest WHERE what IS NULL ORDER BY used",
             _ENDED,
         )
         return [_File(*row) for row in rows]
