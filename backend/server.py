@@ -51,6 +51,8 @@ _HASTY_TURN_MS = 10
 """While a reader's queue is full."""
 _HEARING = 0.05
 """Seconds for which messages are taken before the rest of the loop gets its turn."""
+_MOST_UNFINISHED = 1000
+"""Uploads of one client that have begun and are not whole; each costs a file and a hash."""
 log = logging.getLogger(__name__)
 
 
@@ -297,7 +299,10 @@ class Server:
             raise MalformedMessage("A piece of a file is empty or reaches beyond the file's end.")
         if self._declared.get((owner, put.digest)) != put.size:
             # The first piece, or one that tells another size than those before
-            self._require_space(owner, put.size - held + desk.store.unfinished(owner))
+            files, size = desk.store.unfinished(owner)
+            self._require_space(owner, put.size - held + size)
+            if held == 0 and len(body) < put.size:
+                _require_few(files)
             self._declared[owner, put.digest] = put.size
         held = desk.store.append(owner, put.digest, body, put.size)
         if held < put.size:
@@ -383,6 +388,14 @@ class Server:
         with contextlib.suppress(BackendNotRunning):
             if read_connection(path).server_id == self.connection.server_id:
                 path.unlink(missing_ok=True)
+
+
+def _require_few(unfinished: int) -> None:
+    if unfinished >= _MOST_UNFINISHED:
+        raise QuotaExceeded(
+            f"{unfinished} of your uploads are not finished.",
+            fix="Finish some; those that are given up are swept after a week.",
+        )
 
 
 def _named_by_router(identity: bytes) -> bool:

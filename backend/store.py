@@ -96,10 +96,11 @@ class Store:
         except FileNotFoundError:
             return 0
 
-    def unfinished(self, sender: str) -> int:
-        """Bytes of all uploads of that sender that are not whole."""
-        parts = self._parts.glob(f"*.{sender[:16]}")
-        return sum(part.stat().st_size for part in parts)
+    def unfinished(self, sender: str) -> tuple[int, int]:
+        """How many uploads of that sender are not whole, and how many bytes of them are there."""
+        with os.scandir(self._parts) as entries:
+            sizes = [e.stat().st_size for e in entries if e.name.endswith(f".{sender[:16]}")]
+        return len(sizes), sum(sizes)
 
     def settle(self, sender: str, digest: str, size: int) -> bool:
         """Whether that sender's upload has all its bytes but was not made whole: then it is now.

@@ -55,3 +55,15 @@ def test_unfinished_uploads_count_against_the_quota(process: BackendProcess) -> 
         put(line, "b" * 64, bytes(40_000), 50_000)
     assert line.ask(m.Put(digest="a" * 64, offset=40_000, size=50_000), m.Granted, b"more")
     line.cut()
+
+
+def test_a_thousand_unfinished_uploads_are_enough(process: BackendProcess) -> None:
+    line = Line(process.connection().endpoint)
+    for number in range(1000):
+        put(line, f"{number:064x}", b"x", 2)
+    with pytest.raises(QuotaExceeded, match="1000 of your uploads"):
+        put(line, "a" * 64, b"x", 2)
+    content = b"whole at once"
+    line.ask(m.Put(digest=digest_of(content), offset=0, size=len(content)), m.Stored, content)
+    line.ask(m.Put(digest="0" * 64, offset=1, size=3), m.Granted, b"x")
+    line.cut()
