@@ -35,7 +35,11 @@ def test_an_empty_gap_is_left_out(engine: Engine) -> None:
 def test_only_the_wanted_frames_are_made_and_they_are_the_same(engine: Engine) -> None:
     keys, gaps = [cel(40), cel(50), cel(60)], ((0.3, 0.6), (0.5,))
     whole = frames(engine, keys, gaps)
-    rest = [step for step in run(engine, keys, gaps, wanted=frozenset({0, 2})) if isinstance(step, Frame)]
+    rest = [
+        step
+        for step in run(engine, keys, gaps, wanted=frozenset({0, 2}))
+        if isinstance(step, Frame)
+    ]
     assert [frame.index for frame in rest] == [0, 2]
     for again, before in zip(rest, whole[::2], strict=True):
         np.testing.assert_array_equal(again.pixels, before.pixels)
