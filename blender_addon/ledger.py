@@ -17,6 +17,7 @@ from protocol.errors import (
     DigestMismatch,
     EngineFailed,
     MissingInputs,
+    QuotaExceeded,
     TweencelError,
     UnknownJob,
     from_info,
@@ -48,6 +49,8 @@ from .transfers import Downloads, Uploads
 
 _TRIES = 3
 """How often the same trouble is met by beginning again before the job fails."""
+_FIRST_WAIT, _LONGEST_WAIT = 5.0, 60.0
+"""Seconds until a job that the backend had no room for is offered again; each wait is doubled."""
 
 
 class Stage(StrEnum):
@@ -104,6 +107,10 @@ class Job:
     tries: int = 0
     spent: float = 0.0
     """Seconds for which the engine worked, as the backend measured them."""
+    refusal: TweencelError | None = None
+    """The backend has no room for the job now; it is offered again at `offer_at`."""
+    offer_at: float = 0.0
+    wait: float = _FIRST_WAIT
     # What was said on the present connection.
     submitted: bool = False
     subscribed: bool = False
@@ -188,8 +195,11 @@ class Ledger:
         for job in self.jobs.values():
             job.submitted = job.subscribed = job.cancel_sent = False
 
-    def requests(self) -> Iterator[Message]:
+    def requests(self, now: float) -> Iterator[Message]:
         """What is to be sent now, without the Puts. What was given counts as sent."""
+        for job in self.jobs.values():
+            if job.refusal and now >= job.offer_at and not job.stage.ended:
+                self.uploads.retry(job.inputs)
         while self._to_cancel:
             yield Cancel(rid=next(self._rids), job=self._to_cancel.pop())
         while self._to_release:
@@ -199,7 +209,7 @@ class Ledger:
             yield Have(rid=rid, files=files)
         for job in self.jobs.values():
             if not job.stage.ended:
-                yield from self._requests_of(job)
+                yield from self._requests_of(job, now)
         while wanted := self.downloads.next_range():
             yield Get(rid=next(self._rids), **wanted._asdict())
 
@@ -207,11 +217,11 @@ class Ledger:
         """The header of the next chunk to send; the caller reads its bytes."""
         return self.uploads.next_put()
 
-    def _requests_of(self, job: Job) -> Iterator[Message]:
+    def _requests_of(self, job: Job, now: float) -> Iterator[Message]:
         if job.cancelling and not job.cancel_sent:
             job.cancel_sent = True
             yield Cancel(rid=next(self._rids), job=job.id)
-        if job.stage is Stage.UPLOADING and self._may_submit(job):
+        if job.stage is Stage.UPLOADING and now >= job.offer_at and self._may_submit(job):
             job.submitted = True
             yield self._submit(job)
         if job.accepted and not job.subscribed:
@@ -243,8 +253,11 @@ class Ledger:
                 self.uploads.answer(reply.rid, reply.files)
             case Granted():
                 self.uploads.granted(reply.digest, reply.offset, reply.rewind)
+                if not reply.rewind:
+                    self._found_room(reply.digest)
             case Stored():
                 self.uploads.stored(reply.digest)
+                self._found_room(reply.digest)
             case Error():
                 self._take_error(reply, now)
             case Accepted() | Status() | FrameMade() | Progress():
@@ -301,6 +314,7 @@ class Ledger:
         match reply:
             case Accepted():
                 job.accepted = True
+                job.refusal = None
                 if job.stage is Stage.UPLOADING:
                     self._enter(job, Stage.QUEUED, now)
             case Progress():
@@ -356,13 +370,31 @@ class Ledger:
 
     def _take_error(self, reply: Error, now: float) -> None:
         error = from_info(reply.error)
-        if reply.digest:
-            self.unreadable(reply.digest, error, now)
-        elif asked := self.uploads.asked(reply.rid):
-            for digest in asked:
-                self.unreadable(digest, error, now)
+        if files := [reply.digest] if reply.digest else self.uploads.asked(reply.rid):
+            for digest in files:
+                self._take_file_error(digest, error, now)
         elif (job := self.jobs.get(reply.job)) and not job.stage.ended:
             self._take_job_error(job, error, now)
+
+    def _take_file_error(self, digest: str, error: TweencelError, now: float) -> None:
+        if not isinstance(error, QuotaExceeded):
+            self.unreadable(digest, error, now)
+            return
+        self.uploads.refused(digest)
+        for job in self.jobs.values():
+            if job.stage is Stage.UPLOADING and digest in job.inputs:
+                self._offer_later(job, error, now)
+
+    def _found_room(self, digest: str) -> None:
+        for job in self.jobs.values():
+            if job.refusal is not None and digest in job.inputs:
+                job.refusal = None
+
+    def _offer_later(self, job: Job, error: TweencelError, now: float) -> None:
+        if job.refusal is None or now >= job.offer_at:  # one refusal may come for many files
+            job.wait = min(_LONGEST_WAIT, job.wait * 2) if job.refusal else _FIRST_WAIT
+            job.offer_at = now + job.wait
+        job.refusal, job.submitted = error, False
 
     def _take_job_error(self, job: Job, error: TweencelError, now: float) -> None:
         if isinstance(error, UnknownJob) and job.cancelling:
@@ -370,6 +402,11 @@ class Ledger:
         elif isinstance(error, UnknownJob | MissingInputs):
             # Another backend, one that lost its memory, or one that swept our files.
             self._once_more(job, now, error)
+        elif isinstance(error, QuotaExceeded) and job.stage is Stage.UPLOADING:
+            if job.cancelling:
+                self._end(job, Stage.CANCELLED, now)
+            else:
+                self._offer_later(job, error, now)
         else:
             self.fail(job, error, now)
 

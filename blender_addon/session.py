@@ -240,7 +240,7 @@ class Session:
     def _speak(self, now: float, deadline: float) -> None:
         if self._line is None or not self._line.open or self.welcome is None:
             return
-        for message in self.ledger.requests():
+        for message in self.ledger.requests(now):
             self._line.send(message)
         while self._send_chunk(self._line, now) and time.perf_counter() < deadline:
             pass

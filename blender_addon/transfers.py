@@ -25,6 +25,8 @@ class _Known(Enum):
     ASKED = 1
     MISSING = 2
     STORED = 3
+    REFUSED = 4
+    """There is no room for it now."""
 
 
 @dataclass
@@ -102,6 +104,18 @@ class Uploads:
 
     def forget(self, digest: str) -> None:
         self._files.pop(digest, None)
+
+    def refused(self, digest: str) -> None:
+        """The backend has no room for the file now: `retry` asks for it again."""
+        if file := self._files.get(digest):
+            self._files[digest] = _Upload(file.size, _Known.REFUSED)
+
+    def retry(self, digests: Iterable[str]) -> None:
+        """Ask for those files again that were refused."""
+        for digest in digests:
+            file = self._files.get(digest)
+            if file is not None and file.known is _Known.REFUSED:
+                file.known = _Known.NOTHING
 
     def ask_again(self, digests: Iterable[str]) -> None:
         """The backend may have swept these files since it stored them."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocol.engines import EngineSpec
-from protocol.errors import TweencelError
+from protocol.errors import TweencelError, VersionMismatch
 
 from .ledger import Job, Stage
 from .session import Contact, Session
@@ -54,6 +54,8 @@ def contact_line(session: Session, starting: bool) -> Line:
     match session.contact:
         case Contact.OFF:
             return Line("Not connected", "UNLINKED")
+        case Contact.CONNECTING if isinstance(session.trouble, VersionMismatch):
+            return Line(f"{where} is of another version", "ERROR", alert=True)
         case Contact.CONNECTING:
             return Line(f"Connecting to {where} ...", "SORTTIME")
         case Contact.SILENT:
@@ -106,7 +108,7 @@ def job_view(job: Job, name: str, uploaded: float, connected: bool = True) -> Jo
         title=name,
         status=_status(job, uploaded) + away,
         fraction=_fraction(job, uploaded),
-        lines=error_lines(job.error) if job.error else [],
+        lines=_job_lines(job),
         can_cancel=not job.stage.ended,
         can_dismiss=job.stage.ended,
         has_folder=bool(job.landed) or not job.stage.ended,
@@ -130,12 +132,22 @@ def time_left(seconds: float) -> str:
     return f"about {round(seconds / 60)} min left"
 
 
+def _job_lines(job: Job) -> list[Line]:
+    if job.error:
+        return error_lines(job.error)
+    if job.refusal and not job.stage.ended:
+        return [Line(job.refusal.text, "INFO"), Line(job.refusal.fix, "BLANK1")]
+    return []
+
+
 def _status(job: Job, uploaded: float) -> str:
     if job.cancelling and not job.stage.ended:
         return "Cancelling ..."
     match job.stage:
         case Stage.PREPARING:
             return "Reading the keys"
+        case Stage.UPLOADING if job.refusal:
+            return "The backend has too many of your jobs or files; trying again"
         case Stage.UPLOADING:
             return f"Sending the keys, {uploaded:.0%}"
         case Stage.QUEUED:

@@ -11,6 +11,7 @@ import pytest
 
 from blender_addon.ledger import Stage
 from blender_addon.session import Contact, Session
+from blender_addon.wording import job_view
 from protocol.errors import (
     BackendNotRunning,
     BadParameter,
@@ -19,6 +20,7 @@ from protocol.errors import (
     EngineFailed,
     MissingFile,
     NothingToMake,
+    QuotaExceeded,
     SizeMismatch,
     UnknownEngine,
 )
@@ -220,6 +222,64 @@ def test_a_refused_job_shows_its_reason_and_leaves_no_folder(
     assert work.job.error.fix
     assert not work.folder.path.exists()
     assert bench.until_ended(bench.generate(keys)) is Stage.DONE
+
+
+def full(bench: Bench) -> None:
+    bench.backend.full = QuotaExceeded("You have too much there.", fix="Wait.")
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["files", "job"])
+def test_a_job_that_the_backend_has_no_room_for_waits_and_is_offered_again(
+    bench: Bench, keys: list[Path], known: bool
+) -> None:
+    """Neither its files nor, once they are there, the job itself is taken at first."""
+    bench.connect()
+    if known:
+        bench.until_ended(bench.generate(keys))
+    work = bench.generate(keys)
+    if known:
+        bench.until(lambda: len(bench.backend.said(Have)) == 2)
+    full(bench)
+    bench.until(lambda: work.job.refusal is not None)
+    view = job_view(work.job, "hop", 0.0)
+    assert "too many of your jobs" in view.status
+    assert [line.text for line in view.lines] == ["You have too much there.", "Wait."]
+    bench.backend.heard.clear()
+    bench.tick(400)
+    assert bench.backend.heard == [ping for ping in bench.backend.heard if isinstance(ping, Ping)]
+    bench.tick(200)
+    tries = len(bench.backend.said(Submit if known else Have))
+    assert tries == 1
+    bench.backend.full = None
+    assert bench.until_ended(work) is Stage.DONE
+    assert work.job.refusal is None
+
+
+def test_a_file_for_which_there_is_no_room_any_more_is_sent_later(
+    bench: Bench, tmp_path: Path
+) -> None:
+    keys = [tmp_path / "a.png", tmp_path / "b.png"]
+    for number, path in enumerate(keys):
+        path.write_bytes(png(grey=number, filler=5 * CHUNK))
+    bench.connect()
+    work = bench.generate(keys)
+    bench.until(lambda: bool(bench.backend.said(Put)))
+    full(bench)
+    bench.until(lambda: work.job.refusal is not None)
+    bench.tick(100)
+    assert not work.job.stage.ended
+    bench.backend.full = None
+    assert bench.until_ended(work) is Stage.DONE
+    assert bench.backend.breaches == []
+
+
+def test_a_job_that_waits_for_room_can_be_cancelled(bench: Bench, keys: list[Path]) -> None:
+    full(bench)
+    bench.connect()
+    work = bench.generate(keys)
+    bench.until(lambda: work.job.refusal is not None)
+    bench.session.cancel(work.job.id, bench.now)
+    assert bench.until_ended(work) is Stage.CANCELLED
 
 
 def test_a_failing_engine_keeps_the_frames_that_were_made(bench: Bench, keys: list[Path]) -> None:

@@ -100,6 +100,8 @@ class FakeBackend:
     server_id: str = "first"
     refuse: TweencelError | None = None
     """What to answer to the next Submit."""
+    full: TweencelError | None = None
+    """What to answer to every Have, Put and Submit."""
     deaf: bool = False
     """Hears nothing and says nothing, while the connection stands."""
     up: bool = True
@@ -280,6 +282,9 @@ class FakeLine:
                 raise AssertionError(message)
 
     def _answer_have(self, have: Have) -> None:
+        if self.backend.full is not None:
+            self.reply(Error(rid=have.rid, error=self.backend.full.info()))
+            return
         halves = self.backend.halves
         missing = tuple(
             Remainder(file.digest, len(halves.get(file.digest, b"")))
@@ -289,6 +294,9 @@ class FakeLine:
         self.reply(Missing(rid=have.rid, files=missing))
 
     def _take_put(self, put: Put, body: bytes) -> None:
+        if self.backend.full is not None:
+            self.reply(Error(error=self.backend.full.info(), digest=put.digest))
+            return
         held = self.backend.halves.get(put.digest, b"")
         if self.backend.lose_puts or put.offset != len(held):
             self.backend.lose_puts = max(0, self.backend.lose_puts - 1)
@@ -304,6 +312,9 @@ class FakeLine:
         self.reply(Stored(digest=put.digest))
 
     def _take_submit(self, submit: Submit) -> None:
+        if self.backend.full is not None:
+            self._refuse(submit, self.backend.full)
+            return
         if self.backend.refuse is not None:
             self._refuse(submit, self.backend.refuse)
             self.backend.refuse = None
