@@ -101,6 +101,8 @@ class Job:
     progress: Progress | None = None
     made: dict[int, Made] = field(default_factory=dict)
     landed: set[int] = field(default_factory=set)
+    kept: dict[int, str] = field(default_factory=dict)
+    """Digests of the frames that an earlier session left on our disk, by index."""
     times: dict[Stage, float] = field(default_factory=dict)
     last_seq: int = 0
     done_there: bool = False
@@ -131,6 +133,7 @@ class Ledger:
         self._rids = count(1)
         self._fresh_ends: list[Job] = []
         self._spoiled: dict[str, int] = {}
+        self._fresh_finds: list[Sink] = []
         self._to_cancel: list[str] = []
         self._to_release: list[str] = []
         self._waiting: dict[str, list[Sink]] = {}
@@ -150,6 +153,11 @@ class Ledger:
         for digest in task.inputs():
             self.uploads.want(digest, sizes[digest])
         self._enter(job, Stage.UPLOADING, now)
+
+    def resumed(self, job: Job, now: float) -> None:
+        """The job was sent in an earlier session, and what that left on disk is known."""
+        if not job.stage.ended:
+            self._enter(job, Stage.QUEUED, now)
 
     def cancel(self, job: Job, now: float, *, reachable: bool = True) -> None:
         """The artist does not want it any more. Without a connection the job ends here at once,
@@ -185,6 +193,11 @@ class Ledger:
         """The jobs that ended since the last call."""
         ended, self._fresh_ends = self._fresh_ends, []
         return ended
+
+    def pop_found(self) -> list[Sink]:
+        """The frames that were on our disk already, since the last call."""
+        found, self._fresh_finds = self._fresh_finds, []
+        return found
 
     # What is to be said -------------------------------------------------------------------------
 
@@ -224,7 +237,7 @@ class Ledger:
         if job.stage is Stage.UPLOADING and now >= job.offer_at and self._may_submit(job):
             job.submitted = True
             yield self._submit(job)
-        if job.accepted and not job.subscribed:
+        if job.accepted and not job.subscribed and job.stage is not Stage.PREPARING:
             job.subscribed = True
             yield Subscribe(rid=next(self._rids), job=job.id, after_seq=job.last_seq)
 
@@ -332,7 +345,10 @@ class Ledger:
         if event.index in job.landed or event.index >= job.total:
             return
         job.made[event.index] = Made(event.digest, event.size)
-        if not job.cancelling:
+        if job.kept.get(event.index) == event.digest:
+            job.landed.add(event.index)
+            self._fresh_finds.append(Sink(job.id, event.index))
+        elif not job.cancelling:
             sinks = self._waiting.setdefault(event.digest, [])
             if (sink := Sink(job.id, event.index)) not in sinks:
                 sinks.append(sink)
@@ -418,7 +434,9 @@ class Ledger:
         job.accepted = job.submitted = job.subscribed = False
         job.last_seq = 0
         self.uploads.ask_again(job.inputs)
-        self._enter(job, Stage.UPLOADING, now)
+        # The keys of an earlier session's job were not read in this one.
+        read = all(digest in self.uploads for digest in job.inputs)
+        self._enter(job, Stage.UPLOADING if read else Stage.PREPARING, now)
 
     def _enter(self, job: Job, stage: Stage, now: float) -> None:
         job.stage = stage

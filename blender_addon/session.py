@@ -15,16 +15,18 @@ from pathlib import Path
 
 from protocol.endpoint import Endpoint
 from protocol.engines import EngineSpec
-from protocol.errors import BackendBroken, BackendNotRunning, TweencelError
+from protocol.errors import BackendBroken, BackendNotRunning, BadInput, TweencelError
 from protocol.jobs import Inbetween
 from protocol.limits import CHUNK, WINDOW, Limits
 from protocol.messages import Data, Ping, Put, Reply, Welcome
 from protocol.params import complete
 
+from .journal import Journal
 from .ledger import Job, Ledger, Sink, Stage
 from .link import Connect, Line, Link
 from .provenance import describe
-from .storage import Folder, Part, hash_slices, inspect_keys, read_range
+from .resume import Memory, require_folder
+from .storage import FRAME_SUFFIXES, Folder, Part, hash_slices, inspect_keys, read_range
 from .work import Order, Work
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ BUDGET = 0.008
 """Seconds of work in one tick; a single step may end a little later."""
 PING_EVERY = 2.0
 PATIENCE = 6.0
+_Read = tuple[Inbetween, dict[str, int]]
+"""What is known once a job's keys were read: the task, and the bytes of each file by digest."""
 _AT_ONCE = 2
 """Messages that are taken before the clock is looked at again."""
 
@@ -49,9 +53,15 @@ class Contact(StrEnum):
 class Session:
     """Everything that goes on between this Blender and one backend."""
 
-    def __init__(self, connect: Connect | None = None, software: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        connect: Connect | None = None,
+        software: Mapping[str, str] | None = None,
+        journal: Journal | None = None,
+    ) -> None:
         self.on_landed: Callable[[Work, int], None] = lambda work, index: None
         self.on_ended: Callable[[Work], None] = lambda work: None
+        self.on_resumed: Callable[[Work], None] = lambda work: None
         self.on_welcome: Callable[[Welcome], None] = lambda welcome: None
         self.software = dict(software or {})
         self.endpoint: Endpoint | None = None
@@ -62,6 +72,7 @@ class Session:
         """A defect of ours that a tick met."""
         self.longest_tick = 0.0
         """Seconds; set it to 0 to measure anew."""
+        self._memory = Memory(journal)
         self._connect = connect or self._open_link
         self._line: Line | None = None
         self._parts: dict[str, Part] = {}
@@ -158,6 +169,7 @@ class Session:
             raise
         self.works[job.id] = work
         self.ledger.add(job, _clock(now))
+        self._memory.keep(work)
         return work
 
     def cancel(self, job_id: str, now: float | None = None) -> None:
@@ -176,8 +188,10 @@ class Session:
             self.works.pop(job_id, None)
 
     def close(self) -> None:
-        """End everything at once and leave no half file."""
+        """End everything at once and leave no half file. Open jobs are picked up by the next
+        session that has the same journal."""
         self.disconnect()
+        self._memory.close()
         for part in self._parts.values():
             part.discard()
         self._parts.clear()
@@ -200,6 +214,7 @@ class Session:
         self._mind_silence(now)
         self._prepare_jobs(now, deadline)
         self._speak(now, deadline)
+        self._tell_found()
         self._tell_ends()
 
     def _listen(self, now: float, deadline: float) -> None:
@@ -214,19 +229,22 @@ class Session:
     def _take(self, message: Reply, body: bytes, now: float) -> None:
         match message:
             case Welcome():
-                self._take_welcome(message)
+                self._take_welcome(message, now)
             case Data():
                 self._take_data(message, body, now)
             case _:
                 self.ledger.take(message, now)
 
-    def _take_welcome(self, welcome: Welcome) -> None:
+    def _take_welcome(self, welcome: Welcome, now: float) -> None:
         self.welcome = welcome
         self._unsent = None
         self.ledger.uploads.chunk = min(CHUNK, max(1, welcome.chunk))
         self.ledger.uploads.window = self.ledger.downloads.window = min(WINDOW, welcome.window)
         self.ledger.connected()
         self.on_welcome(welcome)
+        if self.endpoint is not None:
+            self._memory.connected(self.endpoint, self.works.values())
+            self._pick_up(now)
 
     def _mind_silence(self, now: float) -> None:
         if self._line is None or not self._line.open:
@@ -260,10 +278,46 @@ class Session:
         self._unsent = None
         return True
 
+    # What an earlier session left open ------------------------------------------------------------
+
+    def _pick_up(self, now: float) -> None:
+        for work in self._memory.left_behind():
+            self.works[work.job.id] = work
+            self.ledger.add(work.job, now)
+            try:
+                require_folder(work)
+            except TweencelError as problem:
+                self.ledger.fail(work.job, problem, now)
+                continue
+            work.preparing = self._survey(work)
+            self.on_resumed(work)
+
+    def _survey(self, work: Work) -> Iterator[None]:
+        """What lies in the folder; then as `_prepare`, if the job was not sent yet."""
+        work.folder.clear_halves()
+        for index in range(work.job.total):
+            for name in [work.name_of(index, suffix) for suffix in FRAME_SUFFIXES]:
+                path = work.folder.path / name
+                if path.is_file():
+                    work.job.kept[index], _ = yield from hash_slices(path)
+                    work.found[index] = name
+            yield
+        if work.job.accepted:
+            return None
+        return (yield from self._prepare(work))
+
+    def _tell_found(self) -> None:
+        for job, index in self.ledger.pop_found():
+            work = self.works[job]
+            work.made[index] = work.found[index]
+            self.on_landed(work, index)
+
     # Keys -----------------------------------------------------------------------------------------
 
     def _prepare_jobs(self, now: float, deadline: float) -> None:
         for work in self.works.values():
+            if work.preparing is None and work.job.stage is Stage.PREPARING:
+                work.preparing = self._prepare(work)  # see Ledger._once_more
             while work.preparing is not None:
                 self._prepare_slice(work, now)
                 if time.perf_counter() > deadline:
@@ -278,16 +332,26 @@ class Session:
             next(work.preparing)
         except StopIteration as end:
             work.preparing = None
-            task, sizes = end.value
-            self.ledger.prepared(work.job, task, sizes, now)
+            self._prepared(work, end.value, now)
         except TweencelError as problem:
             work.preparing = None
             self.ledger.fail(work.job, problem, now)
+
+    def _prepared(self, work: Work, read: _Read | None, now: float) -> None:
+        if read is None:
+            self.ledger.resumed(work.job, now)
+            return
+        self.ledger.prepared(work.job, *read, now)
+        self._memory.keep(work)  # before the job is sent
 
     def _prepare(self, work: Work) -> Iterator[None]:
         sizes: dict[str, int] = {}
         for path in dict.fromkeys(work.order.keys):
             digest, size = yield from hash_slices(path)
+            if work.digests.get(path, digest) != digest:
+                raise BadInput(
+                    f"{path.name} was changed after Generate was pressed.", fix="Generate again."
+                )
             work.digests[path], sizes[digest] = digest, size
             self._paths[digest] = path
         keys = tuple(work.digests[path] for path in work.order.keys)
@@ -345,6 +409,7 @@ class Session:
     def _tell_ends(self) -> None:
         for job in self.ledger.pop_ended():
             work = self.works[job.id]
+            self._memory.drop(job.id)
             for digest in [d for d in self._parts if not self.ledger.sinks(d)]:
                 self._drop(digest)
             self._close_folder(work)

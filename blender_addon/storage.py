@@ -32,6 +32,7 @@ SLICE = 512 * 1024
 PROVENANCE = "tweencel.json"
 _HEADER = 64 * 1024
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+FRAME_SUFFIXES = tuple(_SUFFIXES.values())
 
 
 def inspect_keys(paths: Sequence[Path], limits: Limits) -> list[PictureInfo]:
@@ -176,6 +177,16 @@ class Folder:
             half.write_text(_lines(record), "utf-8")
             half.replace(path)
         return path
+
+    def adopt(self, kept: Sequence[str]) -> None:
+        """The folder is that of an earlier session's job, with those copies of keys in it."""
+        self._kept = list(kept)
+
+    def clear_halves(self) -> None:
+        """Remove what an earlier session had not received whole."""
+        with contextlib.suppress(OSError):
+            for path in self.path.glob(".*.part"):
+                path.unlink()
 
     def discard(self) -> None:
         """Remove what a job without a single frame left, and the folder if it is empty then."""

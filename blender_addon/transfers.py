@@ -51,6 +51,9 @@ class Uploads:
         """Bytes that were sent and are not confirmed."""
         return sum(file.sent - file.confirmed for file in self._files.values())
 
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._files
+
     def want(self, digest: str, size: int) -> None:
         """See to it that the backend gets this file, or still holds it."""
         self._files.setdefault(digest, _Upload(size))

@@ -145,7 +145,7 @@ def _status(job: Job, uploaded: float) -> str:
         return "Cancelling ..."
     match job.stage:
         case Stage.PREPARING:
-            return "Reading the keys"
+            return "Looking at the frames that are here" if job.accepted else "Reading the keys"
         case Stage.UPLOADING if job.refusal:
             return "The backend has too many of your jobs or files; trying again"
         case Stage.UPLOADING:

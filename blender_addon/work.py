@@ -43,6 +43,15 @@ class Work:
     preparing: Iterator[None] | None = None
     digests: dict[Path, str] = field(default_factory=dict)
     made: dict[int, str] = field(default_factory=dict)
+    found: dict[int, str] = field(default_factory=dict)
+    """Frames that an earlier session left in the folder; they may be whole or not."""
+
+    def key_names(self) -> Iterator[str]:
+        """What copies of the keys are called, where there are copies."""
+        drawing = 0
+        for path, times in zip(self.order.keys, (*self.order.gaps, ()), strict=True):
+            yield self.folder.frame_name(drawing, path.suffix.lower())
+            drawing += 1 + len(times)
 
     def name_of(self, index: int, suffix: str = ".png") -> str:
         """The file name of the `index`-th in-between: its number among all drawings, keys too."""
