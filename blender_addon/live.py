@@ -7,7 +7,7 @@ One timer calls `beat`. In background mode Blender runs no timers: there a scrip
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,9 +18,11 @@ from protocol.endpoint import Endpoint, parse_endpoint
 from protocol.engines import EngineSpec
 from protocol.errors import BackendNotRunning, TweencelError, UnknownEngine
 from protocol.messages import Welcome
+from protocol.timing import Drawing, Exposure
 
 from . import capture, param_props, timeline, vse
 from .backend_process import LocalBackend, find_program, running_backend
+from .journal import Journal
 from .ledger import Stage
 from .link import Connect
 from .preferences import preferences_of
@@ -48,8 +50,11 @@ class Result(NamedTuple):
 class Live:
     """The one live object of the add-on."""
 
-    def __init__(self, connect: Connect | None = None) -> None:
-        self.session = Session(connect, _software())
+    def __init__(self, connect: Connect | None = None, notes: Path | None = None) -> None:
+        """`notes`: where open jobs are written down; usually in the user's profile."""
+        journal = Journal(notes or user_folder("jobs", create=False))
+        self.session = Session(connect, _software(), journal)
+        self.session.on_resumed = self._resumed
         self.session.on_landed = self._landed
         self.session.on_ended = self._ended
         self.session.on_welcome = self._welcomed
@@ -178,9 +183,19 @@ class Live:
             self.results.pop(job, None)
 
     def show_all(self) -> None:
-        """Let every strip show what has landed: an undo may have put older names back."""
+        """Let every strip show what has landed: an undo may have put older names back, and a
+        file that was opened knows only what there was when it was saved."""
+        timeline.mend()
         for job in self.results:
             self._show(self.session.works[job])
+
+    def _resumed(self, work: Work) -> None:
+        """An earlier Blender began it; its strip may be in the file that is open."""
+        sheet = _sheet(work.order.facts)
+        if sheet:
+            copies = list(work.key_names())
+            keys = timeline.known_key_names(work.order.keys, work.folder, copies)
+            self.results[work.job.id] = Result(Plan(work.order.gaps, sheet), keys)
 
     def _landed(self, work: Work, index: int) -> None:
         self._to_show[work.job.id] = work  # once a beat, however many landed
@@ -197,6 +212,9 @@ class Live:
     def _ended(self, work: Work) -> None:
         if not work.made and work.job.stage is not Stage.DONE:
             timeline.remove(work.job.id)
+            return
+        self._show(work)
+        timeline.settle(work.job.id)
 
     # The beat -------------------------------------------------------------------------------------
 
@@ -205,6 +223,7 @@ class Live:
         began = time.perf_counter()
         if not self._begun:
             self._begun = True
+            self.show_all()
             if not bpy.app.background:
                 self.begin()
         self._mind_local()
@@ -324,12 +343,12 @@ def output_folder(settings: Any) -> Path:
     return user_folder("frames")
 
 
-def user_folder(name: str) -> Path:
+def user_folder(name: str, create: bool = True) -> Path:
     """A folder of the add-on's own in the user's Blender profile."""
     try:
-        return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=True))
+        return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=create))
     except ValueError:  # not installed as an extension
-        return Path(bpy.utils.user_resource("DATAFILES", path=f"tweencel/{name}", create=True))
+        return Path(bpy.utils.user_resource("DATAFILES", path=f"tweencel/{name}", create=create))
 
 
 def _require_online(endpoint: Endpoint) -> None:
@@ -358,20 +377,31 @@ def _facts(settings: Any, sheet: Plan) -> dict[str, Any]:
     }
 
 
+def _sheet(facts: Mapping[str, Any]) -> tuple[Exposure, ...]:
+    """The exposure sheet of which `_facts` made plain data; empty if that was tampered with."""
+    try:
+        return tuple(
+            Exposure(Drawing(line["key"], line["t"]), line["frame"], line["hold"])
+            for line in facts.get("sheet", ())
+        )
+    except (KeyError, TypeError):
+        return ()
+
+
 @persistent
-def _after_undo(*_: object) -> None:
+def _strips_changed(*_: object) -> None:
     if _live is not None:
         _live.show_all()
 
 
-_HANDLERS = ("undo_post", "redo_post")
+_HANDLERS = ("undo_post", "redo_post", "load_post")
 
 
 def register() -> None:
     global _live
     _live = Live()
     for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_after_undo)
+        getattr(bpy.app.handlers, name).append(_strips_changed)
     # In background mode it would never be called, and a timer that is still there when bpy 4.5
     # ends keeps the process from ending.
     if not bpy.app.background:
@@ -383,7 +413,7 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(beat):
         bpy.app.timers.unregister(beat)
     for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).remove(_after_undo)
+        getattr(bpy.app.handlers, name).remove(_strips_changed)
     if _live is not None:
         _live.close()
     _live = None

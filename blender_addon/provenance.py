@@ -8,9 +8,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from protocol.version import PROTOCOL_VERSION
 
+from .storage import PROVENANCE
 from .work import Work
+
+
+class Exposed(msgspec.Struct, frozen=True):
+    """One line of the exposure sheet: as protocol.timing.Exposure."""
+
+    key: int
+    t: float
+    frame: int
+    hold: int
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """An in-between that is there: the `file` beside the record."""
+
+    file: str
+    gap: int
+    t: float
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strip needs of the record to show the frames."""
+
+    job: str
+    state: str
+    sheet: tuple[Exposed, ...] = ()
+    frames: tuple[Frame, ...] = ()
+
+
+def read(folder: Path) -> Record | None:
+    """The record that lies in a folder of frames, if there is one that can be read."""
+    try:
+        return msgspec.json.decode((folder / PROVENANCE).read_bytes(), type=Record)
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def describe(work: Work, software: Mapping[str, str]) -> dict[str, Any]:

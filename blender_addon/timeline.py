@@ -27,11 +27,12 @@ import bpy
 
 from protocol.errors import NoRoom
 
-from . import vse
+from . import provenance, vse
+from .ledger import Stage
 from .shot import Plan, Shot
 from .storage import PROVENANCE as PROVENANCE_FILE
 from .storage import Folder
-from .timeline_mark import ENGINE, GENERATED, JOB, PROVENANCE, job_of
+from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
 
 _LAST_CHANNEL = 128
 _LONGEST_NAME = 255
@@ -58,6 +59,13 @@ def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
     return [
         _relative_name(key.path, folder.path) or folder.keep(key.path, number)
         for key, number in zip(shot.keys, numbers, strict=True)
+    ]
+
+
+def known_key_names(keys: Sequence[Path], folder: Folder, copies: Sequence[str]) -> list[str]:
+    """What key_names gave when the job began; `copies` says what copies are called."""
+    return [
+        _relative_name(path, folder.path) or copy for path, copy in zip(keys, copies, strict=True)
     ]
 
 
@@ -129,6 +137,48 @@ def show(job: str, names: Sequence[str]) -> None:
                 element.filename = name
 
 
+def mend() -> None:
+    """Let strips that were saved while their jobs were open show what has landed since.
+
+    For jobs that nobody here follows any more: the record beside the frames knows enough.
+    """
+    for strip in _our_strips():
+        if OPEN not in strip:
+            continue
+        folder = Path(bpy.path.abspath(strip.directory))
+        record = provenance.read(folder)
+        if record is None or record.job != job_of(strip):
+            continue
+        _fill(strip, folder, record)
+        if record.state in (Stage.DONE, Stage.FAILED, Stage.CANCELLED):
+            del strip[OPEN]
+
+
+def _fill(strip: Any, folder: Path, record: provenance.Record) -> None:
+    elements = list(strip.elements)[1:]
+    if len(elements) != sum(line.hold for line in record.sheet):
+        return  # the artist cut it
+    made = {
+        (frame.gap, frame.t): frame.file
+        for frame in record.frames
+        if (folder / frame.file).is_file()  # see above: a name without a file is dangerous
+    }
+    position = 0
+    for line in record.sheet:
+        for element in elements[position : position + line.hold]:
+            name = made.get((line.key, line.t), element.filename)
+            if element.filename != name:
+                element.filename = name
+        position += line.hold
+
+
+def settle(job: str) -> None:
+    """The job has ended, and its strips show what there is."""
+    for strip in strips_of(job):
+        if OPEN in strip:
+            del strip[OPEN]
+
+
 def remove(job: str) -> None:
     """Remove the strips of a job that made nothing."""
     for scene in bpy.data.scenes:
@@ -140,10 +190,14 @@ def remove(job: str) -> None:
 def strips_of(job: str) -> Iterator[Any]:
     """The strips that show a job's frames, in whichever scene: copies too. They are looked up
     anew each time, because an undo leaves old references dangling."""
+    return (strip for strip in _our_strips() if job_of(strip) == job)
+
+
+def _our_strips() -> Iterator[Any]:
     for scene in bpy.data.scenes:
         editor = scene.sequence_editor
         for strip in editor.strips_all if editor else ():
-            if strip.type == "IMAGE" and job_of(strip) == job:
+            if strip.type == "IMAGE" and job_of(strip):
                 yield strip
 
 
@@ -191,4 +245,5 @@ def _mark(strip: Any, folder: Path, label: Label) -> None:
     strip[JOB] = label.job
     strip[ENGINE] = label.engine
     strip[GENERATED] = label.generated
+    strip[OPEN] = True
     strip[PROVENANCE] = _folder_path(folder) + PROVENANCE_FILE

@@ -10,6 +10,8 @@ ENGINE = "tweencel_engine"
 GENERATED = "tweencel_generated"
 """One character for each frame: `k` a key, `g` generated."""
 PROVENANCE = "tweencel_provenance"
+OPEN = "tweencel_open"
+"""There while the strip's job is open: what has landed since it was saved is to be shown."""
 
 
 def is_ours(strip: Any) -> bool:

@@ -103,7 +103,7 @@ def stage(folder: Path) -> Iterator[Stage]:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     blender_addon.register()
     made = Stage(folder)
-    live._live = live.Live(made.backend.connect)
+    live._live = live.Live(made.backend.connect, folder / "jobs")
     try:
         made.settings.folder = str(folder / "out")
         yield made

@@ -156,6 +156,47 @@ def test_a_backend_that_somebody_starts_again_is_found_by_itself(at: Stage) -> N
     assert at.work.job.stage is JobStage.DONE
 
 
+def test_a_hundred_reloads_while_a_job_runs_leave_nothing_open_and_lose_no_frame(
+    at: Stage,
+) -> None:
+    def count() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("there is no /proc here")
+    start(at)
+    local = at.live.local
+    at.settings.engine = "crossfade"
+    at.add_keys(1, 500, width=640, height=480)
+    bpy.ops.tweencel.generate()
+    at.pump(lambda: len(at.work.made) >= 2)
+    counts, times, running = [], [], 0
+    for _ in range(100):
+        began = time.perf_counter()
+        blender_addon.unregister()
+        times.append(time.perf_counter() - began)
+        counts.append(count())
+        blender_addon.register()
+        bpy.ops.tweencel.connect()
+        at.pump(lambda: at.live.session.contact is Contact.CONNECTED)
+        if not at.live.session.works:  # that job is done: the next one
+            bpy.ops.tweencel.generate()
+        running += not at.work.job.stage.ended
+        at.pump(lambda: bool(at.work.job.made) or at.work.job.stage.ended)
+    live.get().local = local
+    work = at.work
+    at.pump(lambda: work.job.stage.ended)
+    assert work.job.stage is JobStage.DONE
+    print(
+        f"unregister took at most {max(times) * 1000:.1f} ms, {sorted(times)[50] * 1000:.1f} ms "
+        f"as a rule; a job was open in {running} of 100 reloads, {counts[10]} -> {counts[-1]}"
+    )
+    assert counts[-1] == counts[10]
+    assert running > 50
+    for folder in (at.folder / "out").iterdir():
+        assert len(list(folder.glob("hop_*.png"))) == 498 + 1  # and the anchor
+
+
 def test_disabling_the_addon_leaves_the_backend_running(at: Stage) -> None:
     start(at)
     local = at.live.local
