@@ -11,12 +11,14 @@ from typing import Any
 import bpy
 import pytest
 
+from blender_addon import live
 from blender_addon.panels.backend import TWEENCEL_PT_backend
 from blender_addon.panels.engine_menu import TWEENCEL_MT_engine
 from blender_addon.panels.inbetween import TWEENCEL_PT_inbetween
 from blender_addon.panels.jobs import TWEENCEL_PT_jobs
-from protocol.errors import EngineFailed
+from protocol.errors import EngineFailed, QuotaExceeded
 from tests.blender.stage import Recorder, Stage, stage
+from tests.fakes.peer import Peer
 
 
 @pytest.fixture
@@ -46,6 +48,39 @@ def test_with_a_backend_its_name_is_shown(at: Stage) -> None:
     at.connect()
     assert "fake 1 at 127.0.0.1:5555" in said(TWEENCEL_PT_backend)
     assert draw(TWEENCEL_PT_backend).verbs == ["tweencel.disconnect"]
+
+
+@pytest.mark.parametrize(
+    ("major", "side"), [(2, "add-on"), (0, "backend")], ids=["newer backend", "older backend"]
+)
+def test_a_backend_of_another_version_is_shown_with_the_side_to_update(
+    at: Stage, major: int, side: str
+) -> None:
+    live._live = live.Live(notes=at.folder / "jobs")
+    peer = Peer()
+    peer.v = (major, 0)
+    try:
+        at.live.session.connect(peer.endpoint)
+        at.pump(lambda: peer.serve() or at.live.session.trouble is not None)
+        text = said(TWEENCEL_PT_backend)
+        assert f"Update the {side}" in text
+        assert "of another version" in text
+        assert "Connecting" not in text
+        assert "tweencel.disconnect" in draw(TWEENCEL_PT_backend).verbs
+    finally:
+        at.live.close()
+        peer.close()
+
+
+def test_a_job_that_waits_for_room_says_so(at: Stage) -> None:
+    at.backend.full = QuotaExceeded("9 of your jobs are waiting.", fix="Wait until some are done.")
+    at.connect()
+    at.add_keys(1, 4)
+    bpy.ops.tweencel.generate()
+    at.pump(lambda: at.work.job.refusal is not None)
+    text = said(TWEENCEL_PT_jobs)
+    assert "too many of your jobs or files; trying again" in text
+    assert "9 of your jobs are waiting. Wait until some are done." in text
 
 
 def test_the_selection_is_summed_up(at: Stage) -> None:
