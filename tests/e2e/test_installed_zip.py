@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import struct
+import subprocess
 import sys
 import time
 import zlib
@@ -165,6 +166,58 @@ def test_bad_input_is_a_sentence_and_the_next_try_works(
     pump(live, lambda: work.job.stage.ended)
     assert str(work.job.stage) == "done"
     bpy.context.scene.tweencel.folder = ""
+
+
+QUITS_WITH_A_JOB = """
+import sys, time
+from pathlib import Path
+import bpy
+import addon_utils
+MODULE, folder = sys.argv[1], Path(sys.argv[2])
+addon_utils.enable(MODULE)
+live = sys.modules[MODULE + ".live"]
+
+def pump(done):
+    end = time.monotonic() + 40
+    while not done():
+        assert time.monotonic() < end, live.get().notice
+        time.sleep(live.beat() / 4)
+
+bpy.ops.tweencel.connect()
+pump(lambda: str(live.get().session.contact) == "connected")
+editor = bpy.context.scene.sequence_editor_create()
+for frame, path in zip((1, 300), sorted(folder.glob("fox_*.png"))):
+    editor.strips.new_image(name=path.name, filepath=str(path), channel=1, frame_start=frame)
+for strip in editor.strips:
+    strip.select = True
+bpy.context.scene.tweencel.engine = "crossfade"
+bpy.context.scene.tweencel.folder = str(folder / "out")
+bpy.ops.tweencel.generate()
+work = next(reversed(live.get().session.works.values()))
+pump(lambda: len(work.made) >= 2)
+print(work.job.id, work.job.stage, flush=True)
+"""
+
+
+def test_quitting_in_the_middle_of_a_job_does_not_hang_and_the_next_blender_goes_on(
+    live: Any, alive: Any, tmp_path: Path
+) -> None:
+    """Blender disables its add-ons when it ends, and so does bpy."""
+    add_keys(tmp_path, 1, 300)
+    command = [sys.executable, "-c", QUITS_WITH_A_JOB, MODULE, str(tmp_path)]
+    began = time.monotonic()
+    quitting = subprocess.run(command, timeout=60, check=False, capture_output=True, text=True)
+    print(f"it ran and quit in {time.monotonic() - began:.1f} s")
+    assert quitting.returncode == 0, quitting.stderr
+    job, stage = quitting.stdout.split()[-2:]
+    assert stage == "running"
+    bpy.ops.tweencel.disconnect()
+    bpy.ops.tweencel.connect()
+    pump(live, lambda: job in alive.session.works)
+    work = alive.session.works[job]
+    pump(live, lambda: work.job.stage.ended)
+    assert str(work.job.stage) == "done"
+    assert len(list(work.folder.path.glob("fox_*.png"))) == 298 + 1  # and the anchor
 
 
 def test_disabling_and_enabling_again_leaves_it_working(live: Any) -> None:
