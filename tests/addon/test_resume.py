@@ -19,7 +19,7 @@ from protocol.jobs import State
 from protocol.limits import WINDOW
 from protocol.messages import Cancel, Get, Put, Submit, Subscribe
 from tests.addon.bench import Bench
-from tests.fakes.backend import FakeBackend, digest_of, png
+from tests.fakes.backend import ENDPOINT, FakeBackend, digest_of, png
 
 
 class Blenders:
@@ -108,6 +108,22 @@ def test_the_next_blender_fetches_the_frames_that_are_lacking_and_no_other(
     assert list(blenders.notes.iterdir()) == []
 
 
+def test_nothing_is_fetched_while_the_folder_is_still_looked_through(
+    blenders: Blenders, keys: list[Path]
+) -> None:
+    half_done(blenders, keys)
+    bench = blenders.start(connect=False)
+    bench.session.connect(ENDPOINT)
+    bench.session.tick(bench.now, budget_s=0.0)
+    work = only(bench)
+    assert work.job.stage is Stage.PREPARING
+    while work.job.stage is Stage.PREPARING:
+        assert blenders.backend.said(Subscribe) == []
+        bench.session.tick(bench.now, budget_s=0.0)
+    bench.until(lambda: sorted(work.made) == [0, 1, 2])
+    assert asked(blenders.backend) == [frame(2)]
+
+
 def test_a_job_that_ended_meanwhile_ends_at_once(blenders: Blenders, keys: list[Path]) -> None:
     dead = half_done(blenders, keys)
     blenders.backend.make(dead.job.id)
@@ -134,6 +150,7 @@ def test_a_frame_that_was_written_in_part_or_spoilt_is_fetched_again(
     dead = half_done(blenders, keys)
     (dead.folder.path / dead.made[0]).write_bytes(b"half")
     (dead.folder.path / f".{frame(2)}.part").write_bytes(b"half")
+    (dead.folder.path / ".of_a_key.png.part").write_bytes(b"half")
     bench = blenders.start()
     bench.until(lambda: sorted(bench.landed) == [0, 1, 2])
     assert sorted(asked(blenders.backend)) == sorted([frame(0), frame(2)])
