@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from zmq.utils import z85
 
 from protocol import codec
 from protocol import messages as m
-from protocol.endpoint import Endpoint, read_connection
+from protocol.endpoint import Endpoint, may_live, read_connection
 from protocol.errors import BackendNotRunning, HelloFirst, from_info
 from protocol.version import PROTOCOL_VERSION, require_compatible
 
@@ -161,19 +160,6 @@ def connect(file: Path) -> Client:
                 f"No local backend is running; the last one left {file} behind.", fix=_START
             ) from None
         raise
-
-
-def may_live(pid: int) -> bool:
-    """False if there is no process of that number here."""
-    if os.name != "posix":
-        return True  # os.kill would end it there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _open(context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint) -> zmq.Socket[bytes]:

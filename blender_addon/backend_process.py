@@ -6,7 +6,6 @@ It knows no Blender and never waits: `poll` looks once and says what it saw.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -15,14 +14,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from protocol.endpoint import Connection, Endpoint, connection_file, read_connection
+from protocol.endpoint import (
+    Connection,
+    Endpoint,
+    connection_file,
+    may_live,
+    read_connection,
+)
 from protocol.errors import BackendFailure, BackendNotFound, BackendNotRunning
 
 IDLE_EXIT_MINUTES = 30
 PATIENCE = 60.0
 """Seconds until a backend that has said nothing counts as failed."""
 _NAME = "tweencel.exe" if sys.platform == "win32" else "tweencel"
-_QUERY_LIMITED_INFORMATION = 0x1000
 _FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 """Blender's or a studio's Python settings are wrong for the backend's own Python."""
 
@@ -65,7 +69,7 @@ def running_backend() -> Endpoint | None:
         connection = read_connection(connection_file())
     except BackendNotRunning:
         return None
-    return connection.endpoint if _lives(connection.pid) else None
+    return connection.endpoint if may_live(connection.pid) else None
 
 
 class LocalBackend:
@@ -156,25 +160,6 @@ def _written() -> Connection | None:
         return read_connection(connection_file())
     except BackendNotRunning:
         return None
-
-
-def _lives(pid: int) -> bool:
-    if sys.platform == "win32":
-        return _lives_on_windows(pid)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _lives_on_windows(pid: int) -> bool:
-    # os.kill would end the process there.
-    kernel = ctypes.CDLL("kernel32")
-    handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
-    return bool(handle and kernel.CloseHandle(handle))
 
 
 def _last_words(log: Path) -> str:

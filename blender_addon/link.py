@@ -140,9 +140,8 @@ def _configure(socket: zmq.Socket[bytes], endpoint: Endpoint) -> None:
     socket.setsockopt(zmq.HEARTBEAT_IVL, _HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, _PATIENCE_MS)
     socket.setsockopt(zmq.HEARTBEAT_TTL, _PATIENCE_MS)
-    secret = z85.encode(bytes.fromhex(endpoint.client_secret)) if endpoint.client_secret else None
-    public, secret = (zmq.curve_public(secret), secret) if secret else zmq.curve_keypair()
-    socket.curve_publickey, socket.curve_secretkey = public, secret
+    secret = z85.encode(bytes.fromhex(endpoint.client_secret))
+    socket.curve_publickey, socket.curve_secretkey = zmq.curve_public(secret), secret
     socket.curve_serverkey = z85.encode(bytes.fromhex(endpoint.server_key))
 
 
@@ -166,7 +165,6 @@ class Link:
                 f"{endpoint.address} is no address to connect to: {problem.strerror}.",
                 fix="Paste the whole line that `tweencel pair` prints.",
             ) from None
-        self._welcome: Welcome | None = None
         self._refused = False
 
     @property

@@ -7,6 +7,7 @@ The file holds the key that lets its reader talk to the backend, so only its own
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import sys
@@ -18,6 +19,7 @@ import msgspec
 from .errors import BackendNotRunning, BadInput
 
 _CONNECTION = re.compile(r"\A(tcp://[^\s#]+:\d{1,5})#([0-9a-f]{64})\.([0-9a-f]{64})\Z")
+_QUERY_LIMITED_INFORMATION = 0x1000
 _LOOPBACK = re.compile(
     # ::ffff: is how a socket that speaks both families writes an IPv4 address
     r"\Atcp://(127(\.\d{1,3}){3}|localhost|\[::1\]|\[::ffff:127(\.\d{1,3}){3}\]):\d{1,5}\Z"
@@ -29,7 +31,7 @@ class Endpoint(NamedTuple):
 
     address: str
     server_key: str
-    client_secret: str = ""
+    client_secret: str
 
     @property
     def loopback(self) -> bool:
@@ -55,7 +57,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     server_key: str
-    client_secret: str = ""
+    client_secret: str
     pid: int
     server_id: str
 
@@ -80,6 +82,26 @@ def state_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library/Application Support/Tweencel"
     return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state")) / "tweencel"
+
+
+def may_live(pid: int) -> bool:
+    """Whether there is a process of that number on this machine: False is certain, True is not."""
+    if sys.platform == "win32":
+        return _may_live_on_windows(pid)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _may_live_on_windows(pid: int) -> bool:
+    # os.kill would end the process there.
+    kernel = ctypes.CDLL("kernel32")
+    handle = kernel.OpenProcess(_QUERY_LIMITED_INFORMATION, False, pid)
+    return bool(handle and kernel.CloseHandle(handle))
 
 
 def write_connection(path: Path, connection: Connection) -> None:

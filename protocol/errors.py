@@ -80,6 +80,7 @@ def _cut(text: str, most: int = 600) -> str:
 
 class BadInput(TweencelError):
     code = "bad_input"
+    default_fix = "Correct it and try again."
 
 
 class BadImage(BadInput):
@@ -124,6 +125,7 @@ class BadParameter(BadInput):
 
 class BadJob(BadInput):
     code = "bad_job"
+    default_fix = "Correct the job and hand it in again."
 
 
 class UnknownEngine(BadInput):
@@ -147,11 +149,13 @@ class UnknownMessage(ProtocolFailure):
 
 class HelloFirst(ProtocolFailure):
     code = "hello_first"
+    default_fix = "Connect again."
     default_retryable = True
 
 
 class VersionMismatch(ProtocolFailure):
     code = "version_mismatch"
+    default_fix = "Update the older side, then connect again."
 
 
 class NotAllowed(ProtocolFailure):
@@ -161,6 +165,7 @@ class NotAllowed(ProtocolFailure):
 
 class QuotaExceeded(ProtocolFailure):
     code = "quota"
+    default_fix = "Wait until some of your jobs are done, then try again."
     default_retryable = True
 
 
@@ -196,10 +201,12 @@ class JobFailure(TweencelError):
 
 class EngineFailed(JobFailure):
     code = "engine_failed"
+    default_fix = "Try it again or with another engine; report it if it returns."
 
 
 class WorkerDied(JobFailure):
     code = "worker_died"
+    default_fix = "Generate again; use smaller pictures or another engine if it returns."
     default_retryable = True
 
 
@@ -215,6 +222,7 @@ class UnknownJob(JobFailure):
 
 class BackendFailure(TweencelError):
     code = "backend"
+    default_fix = "Look into the backend's log (`tweencel logs`), then start it again."
     default_retryable = True
 
 

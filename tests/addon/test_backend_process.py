@@ -36,7 +36,11 @@ def program(path: Path, script: str = "exit 0") -> Path:
 
 def write(tmp_path: Path, pid: int, server_id: str = "one") -> Endpoint:
     connection = Connection(
-        address="tcp://127.0.0.1:4000", server_key="ab" * 32, pid=pid, server_id=server_id
+        address="tcp://127.0.0.1:4000",
+        server_key="ab" * 32,
+        client_secret="cd" * 32,
+        pid=pid,
+        server_id=server_id,
     )
     write_connection(tmp_path / "connection.json", connection)
     return connection.endpoint

@@ -85,7 +85,7 @@ def test_a_backend_that_forgot_us_is_greeted_again(peer: Peer, link: Link) -> No
 
 def test_a_wrong_key_is_said_so(peer: Peer) -> None:
     stranger = z85.decode(zmq.curve_keypair()[0]).hex()
-    link = Link(Endpoint(peer.address, stranger), "test")
+    link = Link(Endpoint(peer.address, stranger, "cd" * 32), "test")
     try:
         until(lambda: link.problem is not None and "key" in link.problem.text, peer, link)
         assert peer.heard == []
@@ -96,11 +96,11 @@ def test_a_wrong_key_is_said_so(peer: Peer) -> None:
 
 def test_an_address_that_leads_nowhere_is_refused_at_once() -> None:
     with pytest.raises(BadInput, match="no address to connect to"):
-        Link(Endpoint("tcp://*:5555", "ab" * 32), "test")
+        Link(Endpoint("tcp://*:5555", "ab" * 32, "cd" * 32), "test")
 
 
 def test_nobody_there_is_said_so() -> None:
-    link = Link(Endpoint("tcp://127.0.0.1:9", "ab" * 32), "test")
+    link = Link(Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32), "test")
     try:
         end = time.monotonic() + 10
         while link.problem is None and time.monotonic() < end:
@@ -136,7 +136,11 @@ def test_a_message_that_we_do_not_know_is_left_aside(peer: Peer, link: Link) -> 
 
 
 def test_the_end_waits_for_nobody(peer: Peer) -> None:
-    links = [Link(peer.endpoint, "test"), Link(Endpoint("tcp://127.0.0.1:9", "ab" * 32), "test")]
+    nobody = Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32)
+    links = [Link(peer.endpoint, "test"), Link(nobody, "test")]
+        Link(peer.endpoint, "test"),
+        Link(Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32), "test"),
+    ]
     until(lambda: links[0].open, peer, links[0])
     began = time.monotonic()
     for link in links:

@@ -106,7 +106,7 @@ def test_what_the_backend_refuses_is_shown_with_its_fix(session: Session, tmp_pa
 
 def test_a_client_that_the_backend_does_not_know_is_told_so(backend: Backend) -> None:
     session = Session()
-    session.connect(backend.endpoint._replace(client_secret=""))
+    session.connect(backend.endpoint._replace(client_secret="cd" * 32))
     try:
         pump(session, lambda: session.trouble is not None and "key" in session.trouble.text)
         assert session.contact is Contact.CONNECTING

@@ -43,7 +43,7 @@ def test_a_hundred_reloads_leave_no_file_and_no_thread_open(tmp_path: Path) -> N
     slowest = 0.0
     for _ in range(100):
         blender_addon.register()
-        live.get().session.connect(Endpoint("tcp://127.0.0.1:9", "ab" * 32))
+        live.get().session.connect(Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32))
         live.beat()
         began = time.perf_counter()
         blender_addon.unregister()

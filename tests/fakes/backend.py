@@ -53,7 +53,7 @@ ENGINE = EngineSpec(
     jobs=("inbetween",),
     params=(IntParam(name="strength", label="Strength", default=3, minimum=1, maximum=9),),
 )
-ENDPOINT = Endpoint("tcp://127.0.0.1:5555", "ab" * 32)
+ENDPOINT = Endpoint("tcp://127.0.0.1:5555", "ab" * 32, "cd" * 32)
 
 
 def png(width: int = 8, height: int = 4, *, filler: int = 0, grey: int = 0) -> bytes:

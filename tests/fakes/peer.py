@@ -29,7 +29,7 @@ class Peer:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.address, z85.decode(self.public).hex())
+        return Endpoint(self.address, z85.decode(self.public).hex(), "cd" * 32)
 
     def _bind(self, address: str) -> zmq.Socket[bytes]:
         router = self.context.socket(zmq.ROUTER)

@@ -98,6 +98,21 @@ def test_every_error_class_of_the_tree_is_printed_in_the_tree() -> None:
     assert missing == []
 
 
+def test_every_error_that_can_be_raised_says_what_to_do_next() -> None:
+    families = {
+        errors.TweencelError,
+        errors.ProtocolFailure,
+        errors.TransferFailure,
+        errors.JobFailure,
+    }
+    silent = [
+        kind.__name__
+        for kind in errors.BY_CODE.values()
+        if kind not in families and not kind("It failed.").fix
+    ]
+    assert silent == []
+
+
 def test_an_unknown_error_code_is_still_an_error() -> None:
     failure = errors.from_info(errors.ErrorInfo("from_the_future", "Odd.", "Wait."))
     assert type(failure) is errors.TweencelError
