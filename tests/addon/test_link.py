@@ -138,9 +138,6 @@ def test_a_message_that_we_do_not_know_is_left_aside(peer: Peer, link: Link) -> 
 def test_the_end_waits_for_nobody(peer: Peer) -> None:
     nobody = Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32)
     links = [Link(peer.endpoint, "test"), Link(nobody, "test")]
-        Link(peer.endpoint, "test"),
-        Link(Endpoint("tcp://127.0.0.1:9", "ab" * 32, "cd" * 32), "test"),
-    ]
     until(lambda: links[0].open, peer, links[0])
     began = time.monotonic()
     for link in links:
