@@ -4,14 +4,14 @@
 An engine is one module in backend/engines/ with two names:
 
     SPEC: EngineSpec                      readable without importing torch
-    def load(device: str) -> Engine       imports what it needs, puts the weights on the device
+    def load(device: str) -> Engine[...]  imports what it needs, puts the weights on the device
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -58,10 +58,14 @@ class Context:
         return [s for s in task.slots() if self.wanted is None or s.index in self.wanted]
 
 
-class Engine(Protocol):
+Asked = TypeVar("Asked", contravariant=True)
+"""The kind of job that an engine makes, or a union of kinds."""
+
+
+class Engine(Protocol[Asked]):
     """A loaded engine. It stays warm between jobs and keeps nothing of them."""
 
-    def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
+    def run(self, task: Asked, context: Context) -> Iterator[Frame | Progress]:
         """Make `context.slots(task)`, in order.
 
         Every yield is a point at which the job may be cancelled: the generator is then closed.
@@ -75,7 +79,7 @@ class EngineEntry:
     """An engine that was found: its record, and how to load it."""
 
     spec: EngineSpec
-    load: Callable[[str], Engine]
+    load: Callable[[str], Engine[Any]]
     origin: str = ""
 
 

@@ -11,7 +11,7 @@ import hashlib
 import msgspec
 
 from protocol.engines import EngineSpec
-from protocol.jobs import Inbetween, Slot
+from protocol.jobs import Inbetween, Slot, Task
 from protocol.params import Values
 
 from .config import SOFTWARE
@@ -29,9 +29,8 @@ class _Recipe(msgspec.Struct, array_like=True):
     params: Values
     seed: int
     output: Output
-    keys: tuple[str, ...]
-    t: float
-    rest: tuple[tuple[str, ...], tuple[tuple[float, ...], ...], int] | None
+    task: Task
+    index: int
 
 
 def recipe(
@@ -40,14 +39,16 @@ def recipe(
     params: Values,
     seed: int,
     output: Output,
-    task: Inbetween,
+    task: Task,
     slot: Slot,
 ) -> bytes:
     """The digest (32 bytes) of everything that the slot's pixels depend on.
 
-    For an engine whose frames are not independent that is the whole job.
+    For a loop, and for an engine whose frames are not independent, that is the whole job.
     """
-    whole = None if spec.can.independent else (task.keys, task.gaps, slot.index)
+    what, index = task, slot.index
+    if isinstance(task, Inbetween) and spec.can.independent:
+        what, index = task.alone(slot), 0
     mixed = _Recipe(
         software=SOFTWARE,
         engine=spec.id,
@@ -57,8 +58,7 @@ def recipe(
         params=params,
         seed=seed,
         output=output,
-        keys=task.keys[slot.gap : slot.gap + 2],
-        t=slot.t,
-        rest=whole,
+        task=what,
+        index=index,
     )
     return hashlib.sha256(_encode(mixed)).digest()

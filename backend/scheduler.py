@@ -14,8 +14,10 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
+from protocol.engines import EngineSpec
 from protocol.errors import (
     BackendBroken,
+    BadJob,
     DiskFull,
     EngineFailed,
     ErrorInfo,
@@ -24,7 +26,7 @@ from protocol.errors import (
     TweencelError,
     WorkerDied,
 )
-from protocol.jobs import Inbetween, State
+from protocol.jobs import Inbetween, State, Task, kind_of
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import complete
 from protocol.pictures import PictureInfo, check_same_size, check_size, probe
@@ -140,6 +142,7 @@ class Scheduler:
         if self._ledger.knows(owner, submit):
             return  # whatever has changed since: the client did not see our answer
         spec = registry.find(submit.engine).spec
+        _require_able(spec, submit.task)
         submit.task.check(self._settings.limits)
         complete(spec.params, submit.params)
         inputs = submit.task.inputs()
@@ -236,17 +239,18 @@ class Scheduler:
                 fix="Wait until some are done, or cancel some.",
             )
 
-    def _look_at(self, task: Inbetween) -> Output:
-        """Check the keys' headers. Frames are written as richly as the richest of the keys."""
+    def _look_at(self, task: Task) -> Output:
+        """Check the inputs' headers. Frames are written as richly as the richest of the keys."""
         infos: list[tuple[str, PictureInfo]] = []
         for digest in task.inputs():
-            name = f"Key {task.keys.index(digest) + 1}"
+            name = task.name_of(digest)
             with self._store.path(digest).open("rb") as file:
                 info = probe(file, name)
             check_size(info, self._settings.limits, name)
             infos.append((name, info))
         check_same_size(infos)
-        return _richest([info for _, info in infos])
+        keys = {task.name_of(digest) for digest in task.pictures()}
+        return _richest([info for name, info in infos if name in keys])
 
     def _is_made(self, job: Job) -> bool:
         """Give the job the frames that were made before; if those are all, it is done."""
@@ -412,6 +416,21 @@ class Scheduler:
     def _tell_place(self, job: str, place: int) -> None:
         ahead = place + (self._running is not None)
         self._publish(Progress(job=job, phase="waiting", ahead=ahead))
+
+
+def _require_able(spec: EngineSpec, task: Task) -> None:
+    """Raise BadJob if the engine does not make such a job."""
+    if kind_of(task) not in spec.jobs:
+        able = [other.id for other in registry.specs() if kind_of(task) in other.jobs]
+        raise BadJob(
+            f"{spec.label} does not make jobs of the kind {kind_of(task)!r}.",
+            fix=f"Choose one of: {', '.join(able) or 'none on this backend'}.",
+        )
+    if isinstance(task, Inbetween) and task.guides and not spec.can.sketches:
+        raise BadJob(
+            f"{spec.label} takes no sketches.",
+            fix="Remove the sketches, or choose an engine that takes them.",
+        )
 
 
 def _richest(infos: list[PictureInfo]) -> Output:

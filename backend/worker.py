@@ -19,6 +19,7 @@ from functools import lru_cache
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from protocol.errors import BackendBroken, EngineFailed, ErrorInfo, TweencelError
 from protocol.limits import Limits
@@ -38,7 +39,7 @@ class Worker:
         self._pipe = pipe
         self._device = device
         self._limits = limits
-        self._engine: tuple[str, Engine] | None = None
+        self._engine: tuple[str, Engine[Any]] | None = None
         self._stopped: set[int] = set()
         self._waiting: deque[runs.Run] = deque()
         self._spent = 0.0
@@ -110,7 +111,7 @@ class Worker:
             self._take_order()
         return run in self._stopped
 
-    def _load(self, name: str) -> Engine:
+    def _load(self, name: str) -> Engine[Any]:
         if self._engine is None or self._engine[0] != name:
             self._engine = None  # gives the old one's memory back before the new one loads
             self._engine = (name, registry.find(name).load(self._device))
@@ -211,7 +212,7 @@ def _read(run: runs.Run, digest: str) -> bytes:
 
 
 def _name_of(run: runs.Run, digest: str) -> str:
-    return f"Key {run.task.keys.index(digest) + 1}"
+    return run.task.name_of(digest)
 
 
 def _end_with_parent() -> None:

@@ -33,6 +33,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     any_t: bool = True
     alpha: bool = True
     depth16: bool = True
+    sketches: bool = False
+    """Takes rough sketches between the keys as guidance."""
     independent: bool = True
     """Each frame depends only on the two keys of its gap, its time, the settings and the seed, so a
     frame that was made once need never be made again."""

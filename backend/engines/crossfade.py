@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.imaging.alpha import bleed, premultiply, unpremultiply
 from protocol.engines import EngineSpec
-from protocol.jobs import Task
+from protocol.jobs import Inbetween
 
 SPEC = EngineSpec(
     id="crossfade",
@@ -20,7 +20,7 @@ SPEC = EngineSpec(
 )
 
 
-def load(device: str) -> Engine:
+def load(device: str) -> Engine[Inbetween]:
     """The engine; it computes on the CPU whatever the device."""
     return Crossfade()
 
@@ -28,7 +28,7 @@ def load(device: str) -> Engine:
 class Crossfade:
     """Mixes neighbouring keys, premultiplied, so that a transparent key fades without a fringe."""
 
-    def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
+    def run(self, task: Inbetween, context: Context) -> Iterator[Frame | Progress]:
         for slot in context.slots(task):
             first = context.pictures(task.keys[slot.gap])
             second = context.pictures(task.keys[slot.gap + 1])

@@ -18,7 +18,7 @@ from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.imaging import alpha, fit
 from backend.weights import shelf
 from protocol.engines import EngineSpec
-from protocol.jobs import Task
+from protocol.jobs import Inbetween
 from protocol.params import Choice, ChoiceParam
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ SPEC = EngineSpec(
 )
 
 
-def load(device: str) -> Engine:
+def load(device: str) -> Engine[Inbetween]:
     """The network on a device: "auto", "cpu", "cuda", "cuda:1", "mps".
 
     Raises EngineFailed if this machine has no such device, BackendBroken if the weights are
@@ -105,7 +105,7 @@ class Rife:
         self._net = net
         self._device = device
 
-    def run(self, task: Task, context: Context) -> Iterator[Frame | Progress]:
+    def run(self, task: Inbetween, context: Context) -> Iterator[Frame | Progress]:
         crisp = context.params.get("overlap") == "crisp"
         slots = context.slots(task)
         known: tuple[_Key, ...] = ()

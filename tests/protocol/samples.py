@@ -15,7 +15,18 @@ from protocol import codec
 from protocol import messages as m
 from protocol.engines import Abilities, EngineSpec, Needs, Weights
 from protocol.errors import ErrorInfo
-from protocol.jobs import Inbetween, State
+from protocol.jobs import (
+    ClipLoop,
+    Guide,
+    Inbetween,
+    Point,
+    Region,
+    SeamPlot,
+    State,
+    StillLoop,
+    Stroke,
+    kind_of,
+)
 from protocol.limits import Limits
 from protocol.params import BoolParam, Choice, ChoiceParam, FloatParam, IntParam, TextParam
 
@@ -24,6 +35,30 @@ A, B = "a" * 64, "b" * 64
 JOB = "0123456789abcdef" * 2
 BODY = b"some bytes of a file"
 TASK = Inbetween(keys=(A, B, A), gaps=((0.25, 0.5), ()))
+GUIDED = Inbetween(
+    keys=(A, B, A),
+    gaps=((0.25, 0.5), ()),
+    breakdowns=(1,),
+    guides=(Guide(gap=0, t=0.5, sketch=B, strength=0.5),),
+    masks=(A,),
+    even_motion=True,
+)
+STILL = StillLoop(
+    still=A,
+    regions=(
+        Region(
+            mask=B,
+            motion="water",
+            strokes=(Stroke(line=(Point(1, 2), Point(3.5, 4)), speed=2.5),),
+            anchors=((Point(0, 0),),),
+            speed=1.5,
+            period=30,
+        ),
+    ),
+    length=60,
+)
+CLIP = ClipLoop(frames=(A, B, A), length=2, masks=(B,), start=1, plate=2)
+PLOT = SeamPlot(frames=(A, B, A), shortest=2, longest=3)
 ENGINE = EngineSpec(
     id="sample",
     label="Sample",
@@ -43,11 +78,15 @@ ENGINE = EngineSpec(
 )
 
 SAMPLES: list[m.Message] = [
-    m.Hello(rid=1, v=(1, 0), client="sample"),
+    m.Hello(rid=1, v=(1, 1), client="sample"),
     m.Ping(rid=2),
     m.Have(rid=3, files=(m.File(A, 20), m.File(B, 2**40))),
     m.Put(digest=A, offset=0, size=20),
     m.Submit(rid=4, job=JOB, engine="sample", params={"steps": 3}, seed=7, task=TASK),
+    m.Submit(rid=4, job=JOB, engine="sample", task=GUIDED),
+    m.Submit(rid=4, job=JOB, engine="sample", task=STILL),
+    m.Submit(rid=4, job=JOB, engine="sample", task=CLIP),
+    m.Submit(rid=4, job=JOB, engine="sample", task=PLOT),
     m.Subscribe(rid=5, job=JOB, after_seq=2),
     m.Get(rid=6, digest=B, offset=262144, credit=4194304),
     m.Cancel(rid=7, job=JOB),
@@ -61,7 +100,7 @@ SAMPLES: list[m.Message] = [
     m.Verify(rid=14),
     m.Welcome(
         rid=1,
-        v=(1, 0),
+        v=(1, 1),
         server_id="f00d",
         software="sample 1",
         chunk=262144,
@@ -134,14 +173,25 @@ def tag_of(message: m.Message) -> str:
     return str(type(message).__struct_config__.tag)
 
 
+def named_samples() -> dict[str, m.Message]:
+    """The samples by the names of their vectors: the `type`, and what kind of job is submitted."""
+    named: dict[str, m.Message] = {}
+    for message in SAMPLES:
+        name = tag_of(message)
+        if isinstance(message, m.Submit) and message.task != TASK:
+            name += "_guided" if message.task == GUIDED else f"_{kind_of(message.task)}"
+        named[name] = message
+    return named
+
+
 def record() -> None:
     """Write the vectors, one file for each message."""
     VECTORS.mkdir(exist_ok=True)
-    for message in SAMPLES:
+    for name, message in named_samples().items():
         header = bytes(codec.encode(message, body_of(message))[0])
         row = {"fields": msgspec.to_builtins(message), "header": header.hex()}
         text = json.dumps(row, indent=1) + "\n"
-        (VECTORS / f"{tag_of(message)}.json").write_text(text)
+        (VECTORS / f"{name}.json").write_text(text)
 
 
 if __name__ == "__main__":

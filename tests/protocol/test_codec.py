@@ -13,9 +13,9 @@ from protocol import codec
 from protocol import messages as m
 from protocol.errors import MalformedMessage, UnknownMessage
 from protocol.limits import MAX_CHUNK, MAX_HEADER
-from tests.protocol.samples import JOB, SAMPLES, VECTORS, body_of, tag_of
+from tests.protocol.samples import JOB, SAMPLES, VECTORS, body_of, named_samples
 
-ROWS = [json.loads((VECTORS / f"{tag_of(message)}.json").read_text()) for message in SAMPLES]
+ROWS = [json.loads((VECTORS / f"{name}.json").read_text()) for name in named_samples()]
 
 
 def decode(frames: list[bytes]) -> tuple[object, bytes]:
