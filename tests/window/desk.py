@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An eye, a hand and a stop-watch in a Blender window. It knows no state and no panel.
+
+Everything that lasts is an iterator of the seconds to wait: between two of its steps Blender lives
+on. Real input is sent by `event_simulate`: the pointer moves first and presses in a later step.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+EXTENSION = "bl_ext.user_default.tweencel"
+TAB = "Tweencel"
+TICK = 0.06
+
+
+class Desk:
+    """The one window, with one area in it."""
+
+    def __init__(self) -> None:
+        told = json.loads(os.environ["TWEENCEL_WINDOW"])
+        self.pictures = Path(told["pictures"])
+        self.work = Path(told["work"])
+        self.only: list[str] | None = told["only"]
+        self.until: str | None = told["until"]
+        self.live: Any = importlib.import_module(f"{EXTENSION}.live")
+        self.times: dict[str, float] = {}
+        self.watch()
+
+    def say(self, text: str) -> None:
+        print(f"| {text}", flush=True)
+
+    # What is where --------------------------------------------------------------------------------
+
+    @property
+    def window(self) -> Any:
+        return bpy.context.window_manager.windows[0]
+
+    @property
+    def area(self) -> Any:
+        return max(self.window.screen.areas, key=lambda area: area.width * area.height)
+
+    @property
+    def scene(self) -> Any:
+        return self.window.scene
+
+    @property
+    def settings(self) -> Any:
+        return self.scene.tweencel
+
+    @property
+    def session(self) -> Any:
+        return self.live.get().session
+
+    @property
+    def job(self) -> Any:
+        """The newest one."""
+        return next(reversed(self.session.works.values())).job
+
+    def region(self, kind: str) -> Any:
+        return next(region for region in self.area.regions if region.type == kind)
+
+    def override(self, kind: str = "WINDOW") -> Any:
+        return bpy.context.temp_override(
+            window=self.window, area=self.area, region=self.region(kind)
+        )
+
+    # Waiting --------------------------------------------------------------------------------------
+
+    def wait(self, done: Callable[[], bool], what: str, patience: float = 60.0) -> Iterator[float]:
+        end = time.monotonic() + patience
+        while not done():
+            if time.monotonic() > end:
+                raise RuntimeError(f"it never came to {what}: {self.live.get().notice}")
+            yield TICK
+
+    def settle(self) -> Iterator[float]:
+        """Until everything is drawn as it is now."""
+        for _ in range(3):
+            for area in self.window.screen.areas:
+                area.tag_redraw()
+            yield 0.2
+
+    # The hand -------------------------------------------------------------------------------------
+
+    def send(self, kind: str, value: str, x: float, y: float) -> None:
+        self.window.event_simulate(type=kind, value=value, x=int(x), y=int(y))
+
+    def move(self, x: float, y: float) -> Iterator[float]:
+        self.send("MOUSEMOVE", "NOTHING", x - 1, y)
+        yield TICK
+        self.send("MOUSEMOVE", "NOTHING", x, y)
+        yield TICK
+
+    def click(self, x: float, y: float) -> Iterator[float]:
+        yield from self.move(x, y)
+        for value in ("PRESS", "RELEASE"):
+            self.send("LEFTMOUSE", value, x, y)
+            yield 2 * TICK
+
+    def drag(self, x: float, y: float, to: float) -> Iterator[float]:
+        """Sideways."""
+        yield from self.move(x, y)
+        self.send("LEFTMOUSE", "PRESS", x, y)
+        yield TICK
+        for part in (0.25, 0.5, 0.75, 1.0):
+            self.send("MOUSEMOVE", "NOTHING", x + (to - x) * part, y)
+            yield TICK
+        self.send("LEFTMOUSE", "RELEASE", to, y)
+        yield 2 * TICK
+
+    def rest(self) -> Iterator[float]:
+        """The pointer goes where nothing lights up."""
+        area = self.area
+        yield from self.move(area.x + area.width * 0.3, area.y + 60)
+
+    # The room and its sidebar ---------------------------------------------------------------------
+
+    def one_area(self, kind: str) -> Iterator[float]:
+        """Only the largest area stays, and becomes an editor of that kind."""
+        keep = self.area
+        while len(self.window.screen.areas) > 1:
+            other = next(area for area in self.window.screen.areas if area != keep)
+            with bpy.context.temp_override(window=self.window, area=other):
+                bpy.ops.screen.area_close()
+            yield TICK
+        self.area.ui_type = kind
+        yield 0.5
+
+    def sidebar(self, width: int) -> Iterator[float]:
+        """The sidebar is opened, made that wide, and shows our tab."""
+        self.area.spaces.active.show_region_ui = True
+        yield 0.5
+        region = self.region("UI")
+        edge, right = region.x, region.x + region.width
+        yield from self.drag(edge, region.y + 100, to=right - width)
+        yield from self.settle()
+        yield from self.tab()
+        yield from self.rest()
+
+    def tab(self) -> Iterator[float]:
+        """Click down the column of tabs until ours is open: their places depend on the version."""
+        region = self.region("UI")
+        for y in range(region.y + region.height - 15, region.y, -15):
+            if region.active_panel_category == TAB:
+                return
+            yield from self.click(region.x + region.width - 9, y)
+        raise RuntimeError(f"no tab {TAB} in {self.area.ui_type}")
+
+    def press(self, operator: str) -> Iterator[float]:
+        """Click the button of that operator, wherever in the sidebar it is."""
+        x, y = yield from self.find(operator)
+        self.live.get().longest_beat = 0.0
+        yield from self.click(x, y)
+        yield from self.rest()
+
+    def find(self, operator: str) -> Any:
+        """Move down the sidebar and ask Blender what lies under the pointer."""
+        region = self.region("UI")
+        for y in range(region.y + region.height - 6, region.y, -9):
+            for part in (0.5, 0.2, 0.8):
+                x = region.x + region.width * part
+                yield from self.move(x, y)
+                if self.under_pointer().startswith(f"bpy.ops.{operator}("):
+                    return x, y
+        raise RuntimeError(f"no button {operator} in the sidebar")
+
+    def under_pointer(self) -> str:
+        manager = bpy.context.window_manager
+        manager.clipboard = ""
+        with self.override("UI"):
+            if bpy.ops.ui.copy_python_command_button.poll():
+                bpy.ops.ui.copy_python_command_button()
+        return manager.clipboard
+
+    # The eye --------------------------------------------------------------------------------------
+
+    def rectangle(self, part: str) -> tuple[int, int, int, int]:
+        """x, y from the top, width, height."""
+        place = {"sidebar": lambda: self.region("UI"), "area": lambda: self.area}.get(part)
+        if place is None:
+            return 0, 0, self.window.width, self.window.height
+        found = place()
+        return found.x, self.window.height - found.y - found.height, found.width, found.height
+
+    def picture(self, name: str, part: str) -> Iterator[float]:
+        x, y, width, height = self.rectangle(part)
+        path = self.pictures / name
+        command = ["import", "-window", "root", "-crop", f"{width}x{height}+{x}+{y}", "+repage"]
+        # Blender's own screenshot, taken from a timer, is black.
+        process = subprocess.Popen([*command, str(path)])
+        while process.poll() is None:
+            yield TICK
+        if process.returncode:
+            raise RuntimeError(f"ImageMagick could not take {name}")
+
+    # The stop-watch -------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Time every verb and every drawing of a panel of the add-on."""
+        verb = importlib.import_module(f"{EXTENSION}.operators.verb").Verb
+        verb.execute = self.timed("operator", verb.execute)
+        for name, module in list(sys.modules.items()):
+            if name.startswith(f"{EXTENSION}.panels"):
+                for kind in getattr(module, "CLASSES", ()):
+                    if "draw" in vars(kind):
+                        kind.draw = self.timed("panel", kind.draw)
+
+    def timed(self, what: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        def timed_act(this: Any, context: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return act(this, context)
+            finally:
+                name = f"{what} {getattr(type(this), 'bl_idname', type(this).__name__)}"
+                self.note(name, time.perf_counter() - began)
+
+        return timed_act
+
+    def note(self, name: str, seconds: float) -> None:
+        self.times[name] = max(self.times.get(name, 0.0), seconds)
+
+    def print_times(self) -> None:
+        self.say("The longest steps of the add-on on Blender's main thread:")
+        for name, seconds in sorted(self.times.items(), key=lambda item: -item[1]):
+            self.say(f"  {1000 * seconds:7.1f} ms  {name}")

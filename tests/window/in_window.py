@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside Blender: goes through the states one after the other, as its timer."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import bpy
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from desk import Desk
+from states import STATES
+
+
+def play() -> Iterator[float]:
+    """Every state: do what leads to it, wait until it is there, take its pictures."""
+    desk = Desk()
+    yield 1.0
+    for state in STATES:
+        yield from state.act(desk)
+        yield from desk.wait(lambda state=state: state.ready(desk), state.name, state.patience)
+        yield from desk.settle()
+        if not desk.only or state.name in desk.only:
+            for suffix, part in state.parts.items():
+                yield from desk.picture(f"window_{state.name}{suffix}.png", part)
+        if state.name == desk.until:
+            break
+    desk.print_times()
+
+
+def step() -> float:
+    try:
+        return next(playing)
+    except StopIteration:
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # no question whether to save, no waiting for a job
+
+
+bpy.context.preferences.view.show_splash = False
+playing = play()
+bpy.app.timers.register(step, first_interval=1.0, persistent=True)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The states of which pictures are taken: a story, each begins where the one before it ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+from desk import Desk
+
+KEY_FRAMES = (1, 7, 12, 19)
+WIDTH = 380
+SIDEBAR = {"": "sidebar"}
+
+
+def nothing(desk: Desk) -> Iterator[float]:
+    yield from ()
+
+
+def at_once(desk: Desk) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class State:
+    """`parts`: what to append to the picture's name, and what is on it: sidebar, area, window."""
+
+    name: str
+    act: Callable[[Desk], Iterator[float]] = nothing
+    ready: Callable[[Desk], bool] = at_once
+    parts: dict[str, str] = field(default_factory=lambda: dict(SIDEBAR))
+    patience: float = 60.0
+
+
+# --- what leads to them -------------------------------------------------------------------------
+
+
+def open_sequencer(desk: Desk) -> Iterator[float]:
+    scene = desk.scene
+    scene.render.fps, scene.render.resolution_x, scene.render.resolution_y = 12, 1280, 720
+    scene.view_settings.view_transform = "Standard"
+    scene.frame_start, scene.frame_end = KEY_FRAMES[0], KEY_FRAMES[-1]
+    scene.sequence_editor_create()
+    if hasattr(desk.window.workspace, "sequencer_scene"):
+        desk.window.workspace.sequencer_scene = scene
+    bpy.ops.wm.save_as_mainfile(filepath=str(desk.work / "hop.blend"))
+    yield 0.5
+    yield from desk.one_area("SEQUENCE_EDITOR")
+    desk.area.spaces.active.view_type = "SEQUENCER_PREVIEW"
+    yield from desk.settle()
+    yield from desk.sidebar(WIDTH)
+
+
+def connect(desk: Desk) -> Iterator[float]:
+    yield from desk.press("tweencel.start_backend")
+
+
+def lay_keys(desk: Desk, size: str = "720") -> Iterator[float]:
+    """The four keys on the timeline over paper, each held until the next, all selected."""
+    strips = desk.scene.sequence_editor.strips
+    for strip in list(strips):
+        strips.remove(strip)
+    ends = [*KEY_FRAMES[1:], KEY_FRAMES[-1] + 1]
+    span = {"length": 19} if bpy.app.version >= (5, 0) else {"frame_end": 20}
+    paper: Any = strips.new_effect(name="paper", type="COLOR", channel=1, frame_start=1, **span)
+    paper.color = (0.96, 0.94, 0.89)
+    paper.select = False
+    for path, frame, end in zip(drawings(desk, size), KEY_FRAMES, ends, strict=True):
+        strip = strips.new_image(name=path.name, filepath=str(path), channel=2, frame_start=frame)
+        strip.frame_final_duration = end - frame
+        strip.blend_type = "ALPHA_OVER"
+        strip.select = True
+    yield from look_at_all(desk)
+
+
+def drawings(desk: Desk, size: str) -> list[Path]:
+    return sorted((desk.work / "keys" / size).glob("*.png"))
+
+
+def look_at_all(desk: Desk) -> Iterator[float]:
+    yield from desk.settle()
+    with desk.override():
+        bpy.ops.sequencer.view_all()
+    with desk.override("PREVIEW"):
+        bpy.ops.sequencer.view_all_preview()
+    yield from desk.settle()
+
+
+def generate(desk: Desk) -> Iterator[float]:
+    yield from desk.press("tweencel.generate")
+    yield from desk.wait(lambda: bool(desk.session.works), "a job")
+
+
+def look_at_in_between(desk: Desk) -> Iterator[float]:
+    yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 240)
+    desk.note("beat (720p)", desk.live.get().longest_beat)
+    desk.scene.frame_set(4)
+    yield from desk.settle()
+
+
+def select_one(desk: Desk) -> Iterator[float]:
+    for strip in desk.scene.sequence_editor.strips:
+        strip.select = strip.name.startswith("hop_0001")
+    yield from desk.press("tweencel.generate")
+
+
+def full_size(engine: str) -> Callable[[Desk], Iterator[float]]:
+    def act(desk: Desk) -> Iterator[float]:
+        yield from lay_keys(desk, "1080")
+        desk.settings.engine = engine
+        known = len(desk.session.works)
+        yield from desk.press("tweencel.generate")
+        began = time.monotonic()
+        yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
+        yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 400)
+        desk.note(f"beat (1080p, {engine})", desk.live.get().longest_beat)
+        made, seconds = len(desk.job.landed), time.monotonic() - began
+        desk.say(f"1080p with {engine}: {made} frames in {seconds:.1f} s")
+
+    return act
+
+
+STATES = (
+    State("not_connected", open_sequencer),
+    State("connected", connect, lambda desk: bool(desk.session.engines)),
+    State("keys", lay_keys),
+    State(
+        "running",
+        generate,
+        lambda desk: len(desk.job.landed) >= 5,
+        {"": "sidebar", "_sequencer": "area"},
+        patience=180,
+    ),
+    State("done", look_at_in_between, parts={"": "sidebar", "_sequencer": "area"}),
+    State("error", select_one, lambda desk: desk.live.get().notice is not None),
+    State("1080p", full_size("crossfade"), parts={}),
+)
