@@ -8,9 +8,9 @@ from types import ModuleType
 
 def _rooms() -> list[ModuleType]:
     """The rooms with something to register, in order."""
-    from . import live, operators, panels, preferences, properties
+    from . import keymap, live, operators, panels, preferences, properties, thumbnails
 
-    return [preferences, properties, live, operators, panels]
+    return [preferences, properties, thumbnails, live, operators, panels, keymap]
 
 
 def register() -> None:

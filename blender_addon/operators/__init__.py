@@ -12,6 +12,7 @@ from . import (
     fit_gaps,
     generate,
     open_folder,
+    presets,
     start_backend,
     stop_backend,
 )
@@ -27,4 +28,5 @@ CLASSES = (
     *cancel.CLASSES,
     *dismiss.CLASSES,
     *open_folder.CLASSES,
+    *presets.CLASSES,
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist sees: one file for each panel of the sequencer's sidebar."""
+"""What the artist sees: one file for each panel, and what is added to Blender's menus."""
 
 from __future__ import annotations
 
@@ -8,11 +8,26 @@ from . import (
     engine_menu,
     inbetween,
     jobs,
+    main_menu,
+    presets,
+    status_bar,
 )
 
 CLASSES = (
+    *presets.CLASSES,
+    *main_menu.CLASSES,
     *engine_menu.CLASSES,
     *backend.CLASSES,
     *inbetween.CLASSES,
     *jobs.CLASSES,
 )
+
+
+def register() -> None:
+    main_menu.register()
+    status_bar.register()
+
+
+def unregister() -> None:
+    status_bar.unregister()
+    main_menu.unregister()

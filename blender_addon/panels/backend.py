@@ -12,7 +12,7 @@ from .. import live
 from ..preferences import TWEENCEL_AP_preferences, preferences_of
 from ..session import Contact
 from ..wording import contact_line, error_lines
-from .sidebar import Sidebar, draw_lines
+from .sidebar import Sidebar, draw_lines, in_every_editor
 
 
 class TWEENCEL_PT_backend(Sidebar, bpy.types.Panel):
@@ -44,4 +44,4 @@ def _draw_address(layout: Any, context: bpy.types.Context) -> None:
     row.operator("tweencel.connect", icon="LINKED")
 
 
-CLASSES = (TWEENCEL_PT_backend,)
+CLASSES = in_every_editor(TWEENCEL_PT_backend)

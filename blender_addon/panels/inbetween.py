@@ -21,12 +21,16 @@ from ..wording import (
     gap_labels,
     summary,
 )
-from .sidebar import Sidebar, draw_lines
+from .presets import TWEENCEL_PT_presets
+from .sidebar import Sidebar, draw_lines, in_every_editor
 
 
 class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
     bl_idname = "TWEENCEL_PT_inbetween"
     bl_label = "In-Betweens"
+
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        TWEENCEL_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
@@ -106,4 +110,4 @@ def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None
                 column.prop(settings.engines[engine.id], row.path, text=row.label)
 
 
-CLASSES = (TWEENCEL_PT_inbetween,)
+CLASSES = in_every_editor(TWEENCEL_PT_inbetween)

@@ -8,9 +8,12 @@ from typing import Any
 
 import bpy
 
-from .. import live
+from .. import live, thumbnails
 from ..wording import JobView, error_lines, job_views
-from .sidebar import Sidebar, draw_lines
+from .sidebar import Sidebar, draw_lines, in_every_editor
+
+_PICTURE = 3.0
+"""Height of a job's picture, in lines of text."""
 
 
 class TWEENCEL_PT_jobs(Sidebar, bpy.types.Panel):
@@ -26,9 +29,19 @@ class TWEENCEL_PT_jobs(Sidebar, bpy.types.Panel):
             box.operator("tweencel.dismiss", icon="X")
         views = job_views(alive.session)
         for view in views:
-            _draw_job(layout.box(), context, view)
+            _draw_job(_beside_picture(layout.box(), view), context, view)
         if not views and alive.notice is None:
             layout.label(text="Nothing yet")
+
+
+def _beside_picture(box: Any, view: JobView) -> Any:
+    """The place for a job's lines: right of the last frame that landed, if there is one."""
+    icon = thumbnails.icon_of(live.get().session.works[view.job])
+    if not icon:
+        return box
+    row = box.row()
+    row.template_icon(icon_value=icon, scale=_PICTURE)
+    return row.column()
 
 
 def _draw_job(layout: Any, context: bpy.types.Context, view: JobView) -> None:
@@ -47,4 +60,4 @@ def _draw_job(layout: Any, context: bpy.types.Context, view: JobView) -> None:
     draw_lines(layout, context, view.lines)
 
 
-CLASSES = (TWEENCEL_PT_jobs,)
+CLASSES = in_every_editor(TWEENCEL_PT_jobs)

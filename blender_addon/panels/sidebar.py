@@ -15,12 +15,31 @@ from ..wording import Line
 _POINTS_PER_CHARACTER = 6.5
 
 
+_OTHER_EDITORS = {"view3d": "VIEW_3D", "image": "IMAGE_EDITOR"}
+
+
 class Sidebar:
     """A panel of the tab Tweencel."""
 
     bl_space_type = "SEQUENCE_EDITOR"
     bl_region_type = "UI"
     bl_category = "Tweencel"
+
+
+def in_every_editor(panel: type) -> tuple[type, ...]:
+    """The sequencer's panel, and its likes for the 3D View and the Image Editor: Blender wants a
+    class for each. Call it before the class is registered."""
+    return (panel, *(_like(panel, name, space) for name, space in _OTHER_EDITORS.items()))
+
+
+def _like(panel: type, name: str, space: str) -> type:
+    own = {
+        key: value for key, value in vars(panel).items() if key not in ("__dict__", "__weakref__")
+    }
+    own |= {"bl_space_type": space, "bl_idname": f"{panel.__name__}_{name}"}
+    if "bl_parent_id" in own:
+        own["bl_parent_id"] = f"{own['bl_parent_id']}_{name}"
+    return type(f"{panel.__name__}_{name}", panel.__bases__, own)
 
 
 def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -> None:
@@ -32,6 +51,8 @@ def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -
     for line in lines:
         block = column.column(align=True)
         block.alert = line.alert
-        for number, text in enumerate(textwrap.wrap(line.text, room)):
-            icon: Any = line.icon if number == 0 else "BLANK1"
+        icon: Any = line.icon
+        for text in textwrap.wrap(line.text, room):
             block.label(text=text, icon=icon)
+            # The next line starts below the text, which is not indented if there is no icon.
+            icon = "NONE" if line.icon == "NONE" else "BLANK1"

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: TID252
+"""How far the jobs are, in Blender's status bar: seen from every workspace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+from .. import live
+from ..wording import job_views, plural
+
+
+def draw(self: Any, context: bpy.types.Context) -> None:
+    """What is appended to the status bar."""
+    open_jobs = [view for view in job_views(live.get().session) if view.can_cancel]
+    if not open_jobs:
+        return
+    oldest = open_jobs[-1]
+    row = self.layout.row(align=True)
+    row.separator()
+    text = f"{oldest.title}: {oldest.status}"
+    if more := len(open_jobs) - 1:
+        text += f" (and {plural(more, 'job')} more)"
+    if oldest.fraction is None:
+        row.label(text=text, icon="RENDER_ANIMATION")
+    else:
+        row.progress(factor=oldest.fraction, text=text)
+    row.operator("tweencel.cancel", text="", icon="X").job = oldest.job
+
+
+def register() -> None:
+    bpy.types.STATUSBAR_HT_header.append(draw)
+
+
+def unregister() -> None:
+    bpy.types.STATUSBAR_HT_header.remove(draw)
