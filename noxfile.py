@@ -4,6 +4,7 @@
 nox                  check and unit: what to run before a commit
 nox -s test          everything, fast to slow, with one line of sums at the end (`make test`)
 nox -s demo          the main job on real drawings (`make demo`)
+nox -s window        pictures of the panels in a real Blender window; add -- --help
 nox -s "bpy(5.0)"    the add-on's tests inside one Blender; add -- -k WORD to choose
 nox -l               the list
 """
@@ -466,6 +467,17 @@ def demo(session: nox.Session) -> None:
     command = backend.command("demo/run_demo.py", "--bpy-python", blender.path, "--zip", path)
     command += ["--tweencel", backend.tool("tweencel"), *session.posargs]
     require(session, not run(session, "running the demo", command), "the demo failed")
+
+
+@nox.session
+def window(session: nox.Session) -> None:
+    """Pictures of the panels for docs/images/, taken of a real Blender window."""
+    backend = dev(session)
+    command = backend.command("tests/window/take_pictures.py", *session.posargs)
+    if "--tweencel" not in session.posargs:
+        command += ["--tweencel", backend.tool("tweencel")]
+    failed = run(session, "working in a Blender window", command)
+    require(session, not failed, "not every picture was taken")
 
 
 @nox.session
