@@ -21,7 +21,11 @@ from protocol.jobs import Slot, Task
 from protocol.params import Values
 
 Pixels = npt.NDArray[np.float32]
-"""(H, W, 4) straight RGBA, 0..1, encoded as in the file (sRGB), alpha linear."""
+"""(H, W, 4) straight RGBA, encoded as in a display file (sRGB), alpha linear, 0..1.
+
+The colours of a PNG or JPEG are 0..1. Those of an EXR may lie beyond (the curve goes on, mirrored
+below 0): clip what a network sees, never what is moved or mixed. Always finite numbers.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,15 @@ from protocol.jobs import Task
 from protocol.params import Value
 
 
-class Output(msgspec.Struct, frozen=True):
-    """How frames are written: `depth` 8 or 16 bits, `channels` "L", "LA", "RGB" or "RGBA"."""
+class Output(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How frames are written: `format` "PNG" or "EXR", `channels` "L", "LA", "RGB" or "RGBA".
+
+    `depth`: 8 or 16 bits; of an EXR 16 (half) or 32 (float).
+    """
 
     depth: int
     channels: str
+    format: str = "PNG"
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag="run"):

@@ -29,7 +29,7 @@ from protocol.errors import (
 from protocol.jobs import Inbetween, State, Task, kind_of
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import complete
-from protocol.pictures import PictureInfo, check_same_size, check_size, probe
+from protocol.pictures import PictureInfo, check_same_kind, check_same_size, check_size, probe
 
 from . import registry
 from .config import Settings
@@ -249,8 +249,10 @@ class Scheduler:
             check_size(info, self._settings.limits, name)
             infos.append((name, info))
         check_same_size(infos)
-        keys = {task.name_of(digest) for digest in task.pictures()}
-        return _richest([info for name, info in infos if name in keys])
+        names = {task.name_of(digest) for digest in task.pictures()}
+        keys = [(name, info) for name, info in infos if name in names]
+        check_same_kind(keys)
+        return _richest([info for _, info in keys])
 
     def _is_made(self, job: Job) -> bool:
         """Give the job the frames that were made before; if those are all, it is done."""
@@ -436,4 +438,5 @@ def _require_able(spec: EngineSpec, task: Task) -> None:
 def _richest(infos: list[PictureInfo]) -> Output:
     colour = "RGB" if any("RGB" in info.channels for info in infos) else "L"
     alpha = "A" if any(info.alpha for info in infos) else ""
-    return Output(max(info.depth for info in infos), colour + alpha)
+    format = "EXR" if infos[0].format == "EXR" else "PNG"
+    return Output(max(info.depth for info in infos), colour + alpha, format)

@@ -152,7 +152,8 @@ class _Encoder:
         self._settle(_AHEAD)
 
     def _write(self, index: int, pixels: Pixels) -> None:
-        self._send(index, codecs.encode(pixels, self._output.depth, self._output.channels))
+        how = self._output
+        self._send(index, codecs.encode(pixels, how.depth, how.channels, how.format))
 
     def _settle(self, left: int) -> None:
         while len(self._pending) > left:

@@ -85,7 +85,7 @@ class BadInput(TweencelError):
 
 class BadImage(BadInput):
     code = "bad_image"
-    default_fix = "Save the drawing again as PNG (8 or 16 bit) or JPEG."
+    default_fix = "Save the drawing again as PNG (8 or 16 bit), JPEG or EXR."
 
 
 class MissingFile(BadInput):

@@ -2,7 +2,8 @@
 """What an image file says of itself in its first bytes; no pixel is ever decoded here.
 
 Both sides look before they send or decode: a 109 kB PNG can declare a picture that fills memory.
-Sources: PNG specification (W3C, third edition) section 11; JPEG: ITU-T T.81 annex B.
+Sources: PNG specification (W3C, third edition) section 11; JPEG: ITU-T T.81 annex B; EXR in
+exr_header.py.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import struct
 from typing import BinaryIO, NamedTuple
 
 from .errors import BadImage, ImageTooLarge, SizeMismatch
+from .exr_header import MAGIC as _EXR
+from .exr_header import read_header
 from .limits import Limits
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_CHANNELS = {0: "L", 2: "RGB", 3: "RGB", 4: "LA", 6: "RGBA"}
 _OTHERS = {
-    b"\x76\x2f\x31\x01": "EXR",
     b"II*\x00": "TIFF",
     b"MM\x00*": "TIFF",
     b"GIF8": "GIF",
@@ -27,13 +29,18 @@ _OTHERS = {
 
 
 class PictureInfo(NamedTuple):
-    """The declared size in pixels, bits per channel (8 or 16) and channels of a picture."""
+    """The declared size in pixels, bits per channel and channels of a picture.
+
+    `format`: "PNG", "JPEG" or "EXR". `depth`: 8 or 16; of an EXR 16 (half) or 32 (float).
+    """
 
     format: str
     width: int
     height: int
     depth: int
     channels: str
+    stored: tuple[int, int] = (0, 0)
+    """Of an EXR: width and height of what the file holds, which may lie beyond the picture."""
 
     @property
     def alpha(self) -> bool:
@@ -41,7 +48,7 @@ class PictureInfo(NamedTuple):
 
 
 def probe(stream: BinaryIO, name: str = "The file") -> PictureInfo:
-    """Read the header of a PNG or JPEG. `name` is how the reader knows the file.
+    """Read the header of a PNG, JPEG or EXR. `name` is how the reader knows the file.
 
     Raises BadImage for anything else, or for a header that contradicts itself.
     """
@@ -51,20 +58,20 @@ def probe(stream: BinaryIO, name: str = "The file") -> PictureInfo:
     if start[:3] == b"\xff\xd8\xff":
         stream.seek(2)
         return _probe_jpeg(stream, name)
+    if start[:4] == _EXR:
+        return _probe_exr(stream, start, name)
     raise BadImage(_not_read(start, name))
 
 
 def check_size(info: PictureInfo, limits: Limits, name: str = "The picture") -> None:
     """Raise ImageTooLarge if a picture of that size will not be decoded."""
-    if max(info.width, info.height) <= limits.max_side and (
-        info.width * info.height <= limits.max_pixels
-    ):
-        return
-    raise ImageTooLarge(
-        f"{name} is {info.width} x {info.height} pixels.",
-        fix=f"Use at most {limits.max_side} pixels on a side and "
-        f"{limits.max_pixels // 1_000_000} megapixels in all.",
-    )
+    for width, height in ((info.width, info.height), info.stored):
+        if max(width, height) > limits.max_side or width * height > limits.max_pixels:
+            raise ImageTooLarge(
+                f"{name} is {width} x {height} pixels.",
+                fix=f"Use at most {limits.max_side} pixels on a side and "
+                f"{limits.max_pixels // 1_000_000} megapixels in all.",
+            )
 
 
 def check_same_size(infos: list[tuple[str, PictureInfo]]) -> None:
@@ -78,6 +85,20 @@ def check_same_size(infos: list[tuple[str, PictureInfo]]) -> None:
             )
 
 
+def check_same_kind(infos: list[tuple[str, PictureInfo]]) -> None:
+    """Raise BadImage if some of the (name, picture) pairs are EXR and others are not.
+
+    An EXR holds light and a PNG what a screen shows: a mixture of both would be a guess.
+    """
+    first_name, first = infos[0]
+    for name, info in infos[1:]:
+        if (info.format == "EXR") != (first.format == "EXR"):
+            raise BadImage(
+                f"{first_name} is {first.format}, but {name} is {info.format}.",
+                fix="Save all keys of a shot in one kind: all as EXR, or none.",
+            )
+
+
 def _not_read(start: bytes, name: str) -> str:
     for magic, kind in _OTHERS.items():
         if start.startswith(magic):
@@ -85,6 +106,12 @@ def _not_read(start: bytes, name: str) -> str:
     if not start:
         return f"{name} is empty."
     return f"{name} is not a picture, whatever its name says."
+
+
+def _probe_exr(stream: BinaryIO, start: bytes, name: str) -> PictureInfo:
+    header = read_header(stream, start, name)
+    width, height = header.display.size
+    return PictureInfo("EXR", width, height, header.depth, header.channels, header.data.size)
 
 
 def _probe_png(stream: BinaryIO, name: str) -> PictureInfo:

@@ -7,7 +7,7 @@ The reference that every other engine has to beat, and a quick look at timing.
 from collections.abc import Iterator
 
 from backend.engine import Context, Engine, Frame, Pixels, Progress
-from backend.imaging.alpha import bleed, premultiply, unpremultiply
+from backend.imaging.alpha import bleed, bounds, premultiply, unpremultiply
 from protocol.engines import EngineSpec
 from protocol.jobs import Inbetween
 
@@ -40,4 +40,4 @@ def crossfade(first: Pixels, second: Pixels, t: float) -> Pixels:
     mixed = premultiply(first)
     mixed *= 1 - t
     mixed += premultiply(second) * t
-    return bleed(unpremultiply(mixed))
+    return bleed(unpremultiply(mixed, bounds((first, second))))

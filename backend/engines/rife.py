@@ -120,9 +120,10 @@ class Rife:
             room = _room(pictures[0], detail)
             known = self._prepare(digests, pictures, room, known)
             opaque = all(alpha.is_opaque(picture) for picture in pictures)
+            within = alpha.bounds(pictures)
             for slot in wanted:
                 mixed = self._between(known, slot.t, detail, crisp)
-                yield Frame(slot.index, _finished(fit.crop(mixed, room), opaque))
+                yield Frame(slot.index, _finished(fit.crop(mixed, room), opaque, within))
 
     def _prepare(
         self,
@@ -143,7 +144,8 @@ class Rife:
         import torch
 
         with torch.inference_mode():
-            view = self._tensor(fit.pad(alpha.over(picture, grey), room))
+            seen = np.clip(alpha.over(picture, grey), 0, 1)
+            view = self._tensor(fit.pad(seen, room))
             layers = self._tensor(fit.pad(alpha.premultiply(picture), room))
             return _Key(digest, grey, view, self._net.encode(view), layers)
 
@@ -190,10 +192,10 @@ def _room(picture: Pixels, detail: float) -> fit.Fit:
     return fit.fit_to_multiple(height, width, max(MULTIPLE, int(MULTIPLE / detail)))
 
 
-def _finished(premultiplied: Pixels, opaque: bool) -> Pixels:
+def _finished(premultiplied: Pixels, opaque: bool, within: tuple[float, float]) -> Pixels:
     """Straight RGBA: exactly opaque if both keys were, and no black under the edges if not."""
     if opaque:
-        straight = np.clip(premultiplied, 0, 1)
+        straight = np.clip(premultiplied, *within)
         straight[..., 3] = 1
         return straight
-    return alpha.bleed(alpha.unpremultiply(premultiplied))
+    return alpha.bleed(alpha.unpremultiply(premultiplied, within))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Transparency: straight and premultiplied colour, and what lies under transparent paint.
 
-Pictures are float32 (H, W, 4), 0..1. Mixing or moving straight colours drags whatever lies under
-alpha 0 (often black) into the edge: premultiply, mix, unpremultiply.
+Pictures are float32 (H, W, 4), 0..1, but colours from an EXR may lie beyond. Mixing or moving
+straight colours drags whatever lies under alpha 0 (often black) into the edge: premultiply, mix,
+unpremultiply.
 Source of the algebra: Porter, Duff: Compositing Digital Images, SIGGRAPH 1984.
 """
 
@@ -26,14 +27,26 @@ def premultiply(straight: Array) -> Array:
     return result
 
 
-def unpremultiply(premultiplied: Array) -> Array:
-    """Premultiplied RGBA to straight RGBA, clipped to 0..1; no paint becomes (0, 0, 0, 0)."""
+def bounds(pictures: tuple[Array, ...]) -> tuple[float, float]:
+    """The range of the colours: 0..1, or as much more as the pictures hold (EXR)."""
+    lowest = min(float(picture[..., :3].min()) for picture in pictures)
+    highest = max(float(picture[..., :3].max()) for picture in pictures)
+    return min(0.0, lowest), max(1.0, highest)
+
+
+def unpremultiply(premultiplied: Array, within: tuple[float, float] = (0.0, 1.0)) -> Array:
+    """Premultiplied RGBA to straight RGBA, alpha clipped to 0..1 and colour to `within`.
+
+    No paint becomes (0, 0, 0, 0). A mixture of pictures lies within their `bounds`.
+    """
     alpha = premultiplied[..., 3:]
     painted = alpha >= _NO_PAINT
     result = np.zeros_like(premultiplied)
     np.divide(premultiplied[..., :3], alpha, out=result[..., :3], where=painted)
     np.copyto(result[..., 3:], alpha, where=painted)
-    return np.clip(result, 0, 1, out=result)
+    np.clip(result[..., :3], *within, out=result[..., :3])
+    np.clip(result[..., 3], 0, 1, out=result[..., 3])
+    return result
 
 
 def over(straight: Array, grey: float) -> Array:
@@ -63,7 +76,7 @@ def bleed(straight: Array, reach: int = 8) -> Array:
     # Running sums leave dust where there is nothing: it must not count as paint.
     near = bare & (around[..., 3] > 1e-6)
     result = straight.copy()
-    result[near, :3] = np.clip(around[near, :3] / around[near, 3:], 0, 1)
+    result[near, :3] = np.clip(around[near, :3] / around[near, 3:], *bounds((straight,)))
     return result
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Picture files to arrays and back, without losing a bit; no file is opened here.
 
-Reads PNG (every colour type, 1 to 16 bit, interlaced or not) and JPEG; writes PNG.
+Reads PNG (every colour type, 1 to 16 bit, interlaced or not), JPEG and EXR; writes PNG and EXR.
 """
 
 import io
@@ -18,6 +18,7 @@ from protocol.errors import BadImage
 from protocol.limits import Limits
 from protocol.pictures import PictureInfo, check_size, probe
 
+from . import exr
 from .alpha import LUMA, Array
 
 Bytes = npt.NDArray[np.uint8]
@@ -35,37 +36,45 @@ _LEVEL = 2
 class Picture:
     """Pixels as engines take them, and what is needed to write the like of their file.
 
-    pixels: float32 straight RGBA (H, W, 4), 0..1, encoded as in the file.
-    depth: 8 or 16 bits per channel; 1 to 4 bit and palettes count as 8.
+    pixels: float32 straight RGBA (H, W, 4), encoded as in a display file; 0..1, but the colours of
+        an EXR may lie beyond.
+    depth: 8 or 16 bits per channel, 1 to 4 bit and palettes count as 8; of an EXR 16 or 32.
     channels: what the file holds: "L", "LA", "RGB" or "RGBA".
+    format: "PNG", "JPEG" or "EXR".
     """
 
     pixels: Array
     depth: int
     channels: str
+    format: str = "PNG"
 
 
 def decode(content: bytes, limits: Limits | None = None, name: str = "The file") -> Picture:
-    """The picture in the bytes of a PNG or JPEG file. `name` is how errors call the file.
+    """The picture in the bytes of a PNG, JPEG or EXR file. `name` is how errors call the file.
 
     Raises BadImage for what is no such file or is broken, ImageTooLarge before any pixel is
     decoded if the declared size is over the limits.
     """
     info = probe(io.BytesIO(content), name)
     check_size(info, limits or Limits(), name)
+    if info.format == "EXR":
+        return Picture(exr.read(content, name), info.depth, info.channels, "EXR")
     if info.format == "JPEG" and not _jpeg_is_whole(content):
         raise BadImage(f"{name} is broken: the JPEG data ends too early.")
     raw = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.shape[:2] != (info.height, info.width):
         raise BadImage(f"{name} is broken: the {info.format} data is damaged or ends too early.")
-    return Picture(_as_rgba(raw, info, content), info.depth, info.channels)
+    return Picture(_as_rgba(raw, info, content), info.depth, info.channels, info.format)
 
 
-def encode(pixels: Array, depth: int, channels: str) -> bytes:
-    """A PNG file of straight RGBA pixels (H, W, 4), 0..1; the same pixels give the same bytes.
+def encode(pixels: Array, depth: int, channels: str, format: str = "PNG") -> bytes:
+    """A PNG or EXR file of straight RGBA pixels (H, W, 4); the same pixels give the same bytes.
 
-    For "L" and "LA" the lightness of each colour is written, for "L" and "RGB" alpha is dropped.
+    A PNG has 8 or 16 bits and holds 0..1, an EXR 16 or 32 bits and any number. For "L" and "LA"
+    the lightness of each colour is written, for "L" and "RGB" alpha is dropped.
     """
+    if format == "EXR":
+        return exr.write(pixels, depth, channels)
     height, width = pixels.shape[:2]
     rows = _quantised(_selected(pixels, channels), depth).reshape(height, -1)
     filtered = np.empty((height, rows.shape[1] + 1), np.uint8)

@@ -173,7 +173,7 @@ def test_how_pixels_lie_in_memory_makes_no_difference(kind: str, depth: int) -> 
     [
         (b"Dear diary, this is not a drawing.\n" * 20, "not a picture"),
         (b"", "empty"),
-        (b"\x76\x2f\x31\x01" + bytes(200), "EXR"),
+        (b"\x76\x2f\x31\x01" + bytes(200), "broken EXR"),
         (b"GIF89a" + bytes(50), "GIF"),
         (b"\x89PNG\r\n\x1a\n", "broken"),
         (b"\xff\xd8\xff\xe0", "broken"),

@@ -11,7 +11,8 @@ import pytest
 
 from protocol.errors import BadImage, ImageTooLarge, SizeMismatch
 from protocol.limits import Limits
-from protocol.pictures import PictureInfo, check_same_size, check_size, probe
+from protocol.pictures import PictureInfo, check_same_kind, check_same_size, check_size, probe
+from tests.imaging.exr_header import attribute, channel, exr_header, tiles
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
@@ -40,6 +41,13 @@ def jpeg(width: int, height: int, parts: int = 3, depth: int = 8) -> bytes:
         (png(30, 20, 8, 4), PictureInfo("PNG", 30, 20, 8, "LA")),
         (jpeg(30, 20), PictureInfo("JPEG", 30, 20, 8, "RGB")),
         (jpeg(30, 20, 1), PictureInfo("JPEG", 30, 20, 8, "L")),
+        (exr_header(), PictureInfo("EXR", 30, 20, 16, "RGBA", (30, 20))),
+        (exr_header(data=(-5, 3, 40, 9)), PictureInfo("EXR", 30, 20, 16, "RGBA", (46, 7))),
+        (exr_header(channels=channel("Y", 2)), PictureInfo("EXR", 30, 20, 32, "L", (30, 20))),
+        (
+            exr_header(flags=0x200, extra=attribute("p", "preview", b"!" * 99_999) + tiles(64)),
+            PictureInfo("EXR", 30, 20, 16, "RGBA", (30, 20)),
+        ),
     ],
 )
 def test_a_header_tells_size_depth_and_channels(content: bytes, info: PictureInfo) -> None:
@@ -58,7 +66,21 @@ def test_a_header_tells_size_depth_and_channels(content: bytes, info: PictureInf
         (jpeg(30, 20, 4), "CMYK"),
         (jpeg(30, 20, 3, 12), "12 bit"),
         (jpeg(30, 20)[:30_000], "broken"),
-        (b"\x76\x2f\x31\x01\x02\0\0\0", "EXR"),
+        (b"\x76\x2f\x31\x01\x02\0\0\0", "broken EXR"),
+        (exr_header()[:120], "broken EXR"),
+        (exr_header(0, 20), "broken EXR"),
+        (exr_header(flags=0x800), "deep EXR"),
+        (exr_header(flags=0x1000), "several parts"),
+        (exr_header(channels=channel("Layer.R") + channel("Layer.G")), "without the channels"),
+        (exr_header(channels=b"".join(map(channel, ("BY", "RY", "Y")))), "without the channels"),
+        (exr_header(channels=b"".join(channel(c, kind=0) for c in "RGB")), "of a kind"),
+        (exr_header(channels=b"".join(channel(c, across=2) for c in "RGB")), "of a kind"),
+        (exr_header(channels=channel("R")[:-2]), "broken EXR"),
+        (exr_header(compression=99), "compression"),
+        (exr_header(flags=0x200, extra=tiles(1 << 20)), "tiles"),
+        (exr_header(extra=attribute("preview", "preview", b"")[:-4] + b"\xff" * 4), "broken EXR"),
+        (exr_header(extra=attribute("n", "int", b"1234") * 2000), "broken EXR"),
+        (b"\x76\x2f\x31\x01\x02\0\0\0" + b"a" * 100_000, "broken EXR"),
         (b"II*\0\x08\0\0\0", "TIFF"),
     ],
 )
@@ -85,3 +107,17 @@ def test_keys_of_different_sizes_are_refused_with_both_names() -> None:
         check_same_size(
             [("a.png", probe(io.BytesIO(png(30, 20)))), ("b.png", probe(io.BytesIO(png(31, 20))))]
         )
+
+
+def test_data_beyond_the_picture_count_as_its_size() -> None:
+    info = probe(io.BytesIO(exr_header(data=(-(2**31), 0, 2**31 - 1, 19))))
+    with pytest.raises(ImageTooLarge, match="4294967296 x 20"):
+        check_size(info, Limits())
+
+
+def test_exr_and_png_in_one_shot_are_refused_with_both_names() -> None:
+    first, second = probe(io.BytesIO(exr_header())), probe(io.BytesIO(png(30, 20)))
+    check_same_kind([("a.exr", first), ("b.exr", first)])
+    with pytest.raises(BadImage, match=r"a\.exr is EXR, but b\.png is PNG") as refusal:
+        check_same_kind([("a.exr", first), ("b.png", second)])
+    assert "one kind" in refusal.value.fix
