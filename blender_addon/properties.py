@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's settings of a shot. They live in the scene and are saved with it."""
+"""The artist's settings of a shot. They live in the scene and are saved with it.
+
+A property keeps its name and its meaning: files of earlier releases hold it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import bpy
@@ -16,9 +18,12 @@ from bpy.props import (
     StringProperty,
 )
 
-from protocol.timing import Spacing
+from protocol.timing import Chart, Spacing
 
-from .shot import Fit, Wish
+from . import charts
+from .shot import Fit, GapWish, Repeat, Wish
+
+_CUSTOM, _USUAL = "custom", "usual"
 
 _FITS = (
     (
@@ -41,16 +46,74 @@ _SPACINGS = (
         "Slow Out and In",
         "Drawings lie close to both keys, fast in the middle",
     ),
+    (_CUSTOM, "Custom", "Draw the spacing as a curve: flat is slow, steep is fast"),
+)
+_REPEATS = (
+    (Repeat.ONCE.value, "Once", "The shot ends with its last key"),
+    (
+        Repeat.CYCLE.value,
+        "Cycle",
+        "In-betweens lead from the last key back to the first, which is not shown a second time",
+    ),
+    (
+        Repeat.PING_PONG.value,
+        "Ping-Pong",
+        "The same drawings forth and back, without showing either end twice",
+    ),
+)
+_ON = (
+    ("1", "Ones", "A new drawing on every frame"),
+    ("2", "Twos", "Every drawing is held for two frames"),
+    ("3", "Threes", "Every drawing is held for three frames"),
+    ("other", "Other", "Every drawing is held for another number of frames"),
 )
 
 
-class TWEENCEL_PG_gap(bpy.types.PropertyGroup):
-    """A count of its own for one gap."""
+def _spacing_chosen(owner: Any, context: Any) -> None:
+    if owner.spacing == _CUSTOM:
+        charts.draw_own(owner)
 
-    own: BoolProperty(name="Own Count", description="Give this gap a count of its own")
+
+class TWEENCEL_PG_gap(bpy.types.PropertyGroup):
+    """Settings of its own for one gap."""
+
+    own: BoolProperty(
+        name="Own Timing", description="Give this gap a timing of its own instead of the usual one"
+    )
+    fill: BoolProperty(
+        name="Fill the Frames",
+        description="Make as many in-betweens in this gap as its frames ask for",
+    )
     count: IntProperty(
         name="In-Betweens", description="How many drawings to make in this gap", min=0, max=500
     )
+    on: EnumProperty(
+        name="On",
+        description="How long each drawing of this gap is held",
+        items=((_USUAL, "As Usual", "As the other gaps"), *_ON),
+    )
+    step: IntProperty(
+        name="Frames per Drawing",
+        description="How many frames each drawing of this gap is held",
+        default=4,
+        min=1,
+        max=24,
+    )
+    hold: IntProperty(
+        name="Hold Key",
+        description="How many frames the key is held before this gap's in-betweens start; "
+        "0: as usual",
+        min=0,
+        max=10_000,
+    )
+    spacing: EnumProperty(
+        name="Spacing",
+        description="How the drawings of this gap lie between its keys",
+        items=((_USUAL, "As Usual", "As the other gaps"), *_SPACINGS),
+        update=_spacing_chosen,
+    )
+    curve: StringProperty(options={"HIDDEN"})
+    cut: BoolProperty(name="Cut", description="No in-between here: the key is held until the next")
 
 
 class TWEENCEL_PG_engine(bpy.types.PropertyGroup):
@@ -58,10 +121,15 @@ class TWEENCEL_PG_engine(bpy.types.PropertyGroup):
 
 
 class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
-    fit: EnumProperty(name="Timing", items=_FITS, default=Fit.BETWEEN.value)
+    fit: EnumProperty(
+        name="Timing",
+        description="Whether the keys or the drawings' length stay",
+        items=_FITS,
+        default=Fit.BETWEEN.value,
+    )
     step: IntProperty(
         name="On",
-        description="How many frames each drawing is held: 1 on ones, 2 on twos",
+        description="How many frames each drawing is held: 1 on ones, 2 on twos, 3 on threes",
         default=1,
         min=1,
         max=24,
@@ -74,7 +142,40 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
     count: IntProperty(
         name="In-Betweens", description="How many drawings for each gap", default=3, min=0, max=500
     )
-    spacing: EnumProperty(name="Spacing", items=_SPACINGS, default=Spacing.EVEN.value)
+    hold: IntProperty(
+        name="Hold Keys",
+        description="How many frames each key is held before its in-betweens start; "
+        "0: as long as they are",
+        min=0,
+        max=10_000,
+    )
+    spacing: EnumProperty(
+        name="Spacing",
+        description="How the drawings lie between the keys",
+        items=_SPACINGS,
+        default=Spacing.EVEN.value,
+        update=_spacing_chosen,
+    )
+    curve: StringProperty(options={"HIDDEN"})
+    charts: PointerProperty(type=bpy.types.NodeTree, options={"HIDDEN"})
+    repeat: EnumProperty(
+        name="Repeat",
+        description="How the shot goes on after its last key",
+        items=_REPEATS,
+        default=Repeat.ONCE.value,
+    )
+    closing: IntProperty(
+        name="Way Back",
+        description="How many frames after the last key the first comes again; "
+        "0: as its in-betweens need, or as long as the gap before",
+        min=0,
+        max=10_000,
+    )
+    even_motion: BoolProperty(
+        name="Even Motion",
+        description="Measure how much moves, so that drawings do not pile up near a key. "
+        "Takes longer",
+    )
     gaps: CollectionProperty(type=TWEENCEL_PG_gap)
     engine: StringProperty(name="Engine", description="What makes the in-betweens")
     engines: CollectionProperty(type=TWEENCEL_PG_engine)
@@ -85,7 +186,6 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         name="Output",
         description="Where the frames go; empty: into the folder tweencel beside the .blend file",
         subtype="DIR_PATH",
-        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
 
 
@@ -109,18 +209,29 @@ def settings_of(scene: Any) -> Any:
 
 def wish_of(settings: Any) -> Wish:
     """The settings as the planning room takes them."""
+    usual = GapWish(
+        count=None if settings.fill else settings.count,
+        step=settings.step,
+        hold=settings.hold,
+        chart=_chart(settings),
+    )
     return Wish(
         fit=Fit(settings.fit),
-        step=settings.step,
-        count=None if settings.fill else settings.count,
-        spacing=Spacing(settings.spacing),
-        per_gap=_own_counts(settings),
+        step=usual.step,
+        count=usual.count,
+        spacing=usual.chart,
+        hold=usual.hold,
+        per_gap={n: _own(gap, usual) for n, gap in enumerate(settings.gaps) if gap.own},
+        repeat=Repeat(settings.repeat),
+        closing=settings.closing,
+        even_motion=settings.even_motion,
     )
 
 
 def fit_gaps(settings: Any, usual: list[int]) -> None:
     """Make one entry for each gap; those without a count of their own show the usual one."""
     while len(settings.gaps) > len(usual):
+        charts.forget(settings.gaps[-1])
         settings.gaps.remove(len(settings.gaps) - 1)
     for number, count in enumerate(usual):
         gap = settings.gaps[number] if number < len(settings.gaps) else settings.gaps.add()
@@ -128,5 +239,23 @@ def fit_gaps(settings: Any, usual: list[int]) -> None:
             gap.count = count
 
 
-def _own_counts(settings: Any) -> Mapping[int, int]:
-    return {number: gap.count for number, gap in enumerate(settings.gaps) if gap.own}
+def is_custom(owner: Any) -> bool:
+    """Whether a shot or a gap has its spacing drawn by the artist."""
+    return owner.spacing == _CUSTOM
+
+
+def _own(gap: Any, usual: GapWish) -> GapWish:
+    step = {_USUAL: usual.step, "other": gap.step}.get(gap.on)
+    return GapWish(
+        count=None if gap.fill else gap.count,
+        step=int(gap.on) if step is None else step,
+        hold=gap.hold or usual.hold,
+        chart=usual.chart if gap.spacing == _USUAL else _chart(gap),
+        cut=gap.cut,
+    )
+
+
+def _chart(owner: Any) -> Chart:
+    if is_custom(owner):
+        return charts.curve_of(owner) or Spacing.EVEN
+    return Spacing(owner.spacing)

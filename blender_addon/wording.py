@@ -11,7 +11,7 @@ from protocol.errors import TweencelError, VersionMismatch
 
 from .ledger import Job, Stage
 from .session import Contact, Session
-from .shot import Plan, Shot, Wish, counts
+from .shot import Plan, Shot, Wish, gap_views
 
 
 class Line(NamedTuple):
@@ -73,11 +73,7 @@ def summary(shot: Shot, plan: Plan) -> str:
 
 def gap_labels(shot: Shot, wish: Wish) -> list[str]:
     """For each gap its frames and how many in-betweens it gets."""
-    frames = shot.key_frames
-    return [
-        f"{first} to {second}: {count}"
-        for first, second, count in zip(frames, frames[1:], counts(shot, wish), strict=False)
-    ]
+    return [f"{v.frames[0]} to {v.frames[1]}: {v.inbetweens}" for v in gap_views(shot, wish)]
 
 
 def engine_label(engines: Sequence[EngineSpec], chosen: str) -> str:

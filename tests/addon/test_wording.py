@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from blender_addon.ledger import Job, Stage
-from blender_addon.shot import Key, Shot, Wish, plan
+from blender_addon.shot import GapWish, Key, Shot, Wish, plan
 from blender_addon.wording import (
     contact_line,
     engine_label,
@@ -38,12 +38,12 @@ def job(stage: Stage, **changes: object) -> Job:
 
 def test_the_selection_is_summed_up_in_one_line() -> None:
     assert summary(SHOT, plan(SHOT, Wish())) == "3 keys, 2 gaps, 14 frames to make"
-    single = plan(SHOT, Wish(count=0, per_gap={0: 1}))
+    single = plan(SHOT, Wish(count=0, per_gap={0: GapWish(1)}))
     assert summary(SHOT, single) == "3 keys, 2 gaps, 1 frame to make"
 
 
 def test_each_gap_tells_its_frames_and_its_count() -> None:
-    assert gap_labels(SHOT, Wish(per_gap={1: 2})) == ["1 to 7: 5", "7 to 17: 2"]
+    assert gap_labels(SHOT, Wish(per_gap={1: GapWish(2)})) == ["1 to 7: 5", "7 to 17: 2"]
 
 
 def test_an_error_comes_with_what_to_do() -> None:
