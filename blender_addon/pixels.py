@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Grey = npt.NDArray[np.uint8]
+Grey = np.ndarray[Any, np.dtype[np.uint8]]
 Steps = Generator[None, None, Grey]
 
 _BAND = 96
