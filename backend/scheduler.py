@@ -433,6 +433,11 @@ def _require_able(spec: EngineSpec, task: Task) -> None:
             f"{spec.label} takes no sketches.",
             fix="Remove the sketches, or choose an engine that takes them.",
         )
+    if isinstance(task, Inbetween) and task.even_motion and not spec.can.any_t:
+        raise BadJob(
+            f"{spec.label} cannot space its drawings by measured motion: it has times of its own.",
+            fix="Turn even motion off, or choose another engine.",
+        )
 
 
 def _richest(infos: list[PictureInfo]) -> Output:

@@ -24,9 +24,10 @@ from typing import Any
 from protocol.errors import BackendBroken, EngineFailed, ErrorInfo, TweencelError
 from protocol.limits import Limits
 
-from . import registry, runs
+from . import making, registry, runs
 from .engine import Context, Engine, Frame, Pixels, Progress
-from .imaging import codecs
+from .imaging import codecs, held
+from .imaging.alpha import Array
 
 _AHEAD = 3
 """Frames that may wait to be encoded, so that a fast engine does not fill the memory."""
@@ -75,12 +76,10 @@ class Worker:
         self._report(runs.Ended(run.run, self._spent, stopped, None if stopped else error))
 
     def _run(self, run: runs.Run) -> None:
-        self._report(runs.Step(run.run, "loading the engine", 0.0))
-        with self._timed():
-            engine = self._load(run.engine)
         context = Context(_reader(run, self._limits), run.params, run.seed, frozenset(run.wanted))
+        masks = _mask_reader(run, self._limits)
         with _Encoder(run.output, lambda index, file: self._send(run.run, index, file)) as encoder:
-            steps = engine.run(run.task, context)
+            steps = making.make(run.task, context, lambda: self._load(run.engine), masks)
             for step in self._until_stopped(run.run, steps):
                 match step:
                     case Frame(index, pixels):
@@ -199,10 +198,21 @@ def _out_of_memory(kind: str) -> TweencelError:
 def _reader(run: runs.Run, limits: Limits) -> Callable[[str], Pixels]:
     @lru_cache(maxsize=2)
     def pixels(digest: str) -> Pixels:
-        name = _name_of(run, digest)
-        return codecs.decode(_read(run, digest), name=name, limits=limits).pixels
+        return _decoded(run, digest, limits).pixels
 
     return pixels
+
+
+def _mask_reader(run: runs.Run, limits: Limits) -> Callable[[str], Array]:
+    @lru_cache(maxsize=2)
+    def mask(digest: str) -> Array:
+        return held.mask_of(_decoded(run, digest, limits).numbers())
+
+    return mask
+
+
+def _decoded(run: runs.Run, digest: str, limits: Limits) -> codecs.Picture:
+    return codecs.decode(_read(run, digest), name=_name_of(run, digest), limits=limits)
 
 
 def _read(run: runs.Run, digest: str) -> bytes:

@@ -48,6 +48,12 @@ class Picture:
     channels: str
     format: str = "PNG"
 
+    def numbers(self) -> Array:
+        """The pixels as the numbers in the file, as a mask means them: an EXR's are linear."""
+        if self.format != "EXR":
+            return self.pixels
+        return np.concatenate((exr.decoded(self.pixels[..., :3]), self.pixels[..., 3:]), axis=2)
+
 
 def decode(content: bytes, limits: Limits | None = None, name: str = "The file") -> Picture:
     """The picture in the bytes of a PNG, JPEG or EXR file. `name` is how errors call the file.

@@ -18,12 +18,14 @@ PLUGIN = Path(__file__).with_name("plugin")
 
 @pytest.fixture(scope="session")
 def plugin_path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A folder for PYTHONPATH in which the abusive engine is installed."""
+    """A folder for PYTHONPATH in which the test engines are installed."""
     site = tmp_path_factory.mktemp("site")
     info = site / "abusive_engine-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: abusive-engine\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[tweencel.engines]\nabusive = abusive_engine\n")
+    (info / "entry_points.txt").write_text(
+        "[tweencel.engines]\nabusive = abusive_engine\nstubborn = stubborn_engine\n"
+    )
     return f"{site}:{PLUGIN}"
 
 

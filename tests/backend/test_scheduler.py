@@ -8,13 +8,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import msgspec
+import numpy as np
 import pytest
 
 from backend.config import Quota, Settings
 from backend.desk import Desk
+from backend.imaging.codecs import decode, encode
+from backend.runs import Output
 from protocol.errors import (
     BadImage,
+    BadJob,
     BadParameter,
     DiskFull,
     MissingInputs,
@@ -24,7 +29,7 @@ from protocol.errors import (
     UnknownEngine,
     UnknownJob,
 )
-from protocol.jobs import Inbetween, State
+from protocol.jobs import Guide, Inbetween, State, StillLoop, Task
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import Value
 
@@ -59,6 +64,20 @@ class Bench:
             owner, Submit(rid=1, job=job, engine=engine, params=params, task=task)
         )
         return job
+
+    def ask(self, task: Task, engine: str = "crossfade") -> str:
+        self.count += 1
+        job = f"{self.count:032x}"
+        self.scheduler.submit(ME, Submit(rid=1, job=job, engine=engine, task=task))
+        return job
+
+    def file_of(self, job: str, index: int) -> bytes:
+        (frame,) = [
+            said
+            for said in self.said
+            if isinstance(said, FrameMade) and said.job == job and said.index == index
+        ]
+        return self.desk.store.read(frame.digest, 0, frame.size)
 
     def pump(self, until: Callable[[], object]) -> None:
         while not until():
@@ -380,3 +399,105 @@ def test_frames_that_were_made_before_are_found_after_a_kill_too(bench: Bench) -
     bench.said.clear()
     assert bench.end_of("e" * 32).state is State.DONE
     assert not [said for said in bench.said if isinstance(said, Progress)], "no engine was needed"
+
+
+# What an engine is asked for, and what it is not -------------------------------------------------
+
+
+def png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def test_sketches_are_refused_for_an_engine_that_takes_none(bench: Bench) -> None:
+    guide = Guide(gap=0, t=0.5, sketch=bench.keys[0])
+    with pytest.raises(BadJob, match="Crossfade takes no sketches") as refusal:
+        bench.ask(Inbetween(keys=bench.keys, gaps=((0.5,),), guides=(guide,)))
+    assert "Remove the sketches" in refusal.value.fix
+
+
+def test_a_kind_that_the_engine_does_not_make_is_refused(bench: Bench) -> None:
+    with pytest.raises(BadJob, match="Crossfade does not make jobs of the kind 'still_loop'"):
+        bench.ask(StillLoop(still=bench.keys[0], regions=(), length=4))
+
+
+def test_an_engine_with_times_of_its_own_is_not_asked_for_even_motion(bench: Bench) -> None:
+    task = Inbetween(keys=bench.keys, gaps=((0.5,),), even_motion=True)
+    with pytest.raises(BadJob, match="measured motion") as refusal:
+        bench.ask(task, "stubborn")
+    assert "even motion off" in refusal.value.fix
+    assert bench.end_of(bench.ask(task)).state is State.DONE
+
+
+@pytest.mark.parametrize("channels", [1, 4], ids=["grey", "with alpha"])
+def test_where_a_mask_is_black_the_file_has_the_key_s_own_pixels(
+    bench: Bench, channels: int
+) -> None:
+    soft = np.zeros((24, 40, channels), np.uint8)
+    soft[..., -1] = 255 if channels == 4 else 0
+    soft[:, :, : min(channels, 3)] = np.clip(np.arange(40) * 16 - 200, 0, 255)[None, :, None]
+    mask = bench.hold(ME, png(soft))
+    task = Inbetween(keys=bench.keys, gaps=((0.5,),))
+    free, held = bench.ask(task), bench.ask(msgspec.structs.replace(task, masks=(mask,)))
+    assert bench.end_of(free).state is State.DONE
+    assert bench.end_of(held).state is State.DONE
+    key, made, whole = (
+        cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        for content in (
+            bench.desk.store.path(bench.keys[0]).read_bytes(),
+            bench.file_of(held, 0),
+            bench.file_of(free, 0),
+        )
+    )
+    black, white = soft[..., 0] == 0, soft[..., 0] == 255
+    np.testing.assert_array_equal(made[black], key[black])
+    np.testing.assert_array_equal(made[white], whole[white])
+    assert (made != whole).any()
+
+
+def test_a_mask_of_another_size_is_refused_by_name(bench: Bench) -> None:
+    mask = bench.hold(ME, png(np.zeros((24, 41), np.uint8)))
+    with pytest.raises(SizeMismatch, match="Key 1 is 40 x 24 pixels, but The mask is 41 x 24"):
+        bench.ask(Inbetween(keys=bench.keys, gaps=((0.5,),), masks=(mask,)))
+
+
+# EXR ---------------------------------------------------------------------------------------------
+
+
+def exr(bench: Bench, key: str, depth: int) -> str:
+    """The key as an EXR, brighter than white."""
+    pixels = decode(bench.desk.store.path(key).read_bytes()).pixels
+    pixels[..., :3] *= 2
+    return bench.hold(ME, encode(pixels, depth, "RGBA", "EXR"))
+
+
+@pytest.mark.parametrize("depth", [16, 32])
+def test_exr_keys_give_exr_frames_of_their_depth(bench: Bench, depth: int) -> None:
+    keys = tuple(exr(bench, key, depth) for key in bench.keys)
+    job = bench.ask(Inbetween(keys=keys, gaps=((0.5,),)))
+    assert bench.end_of(job).state is State.DONE
+    made = decode(bench.file_of(job, 0))
+    assert (made.format, made.depth, made.channels) == ("EXR", depth, "RGBA")
+    assert made.pixels[..., :3].max() > 1.5
+
+
+def test_exr_and_png_keys_in_one_job_are_refused(bench: Bench) -> None:
+    keys = (bench.keys[0], exr(bench, bench.keys[1], 16))
+    with pytest.raises(BadImage, match="Key 1 is PNG, but Key 2 is EXR"):
+        bench.ask(Inbetween(keys=keys, gaps=((0.5,),)))
+
+
+def test_a_mask_may_be_a_png_where_the_keys_are_exr(bench: Bench) -> None:
+    keys = tuple(exr(bench, key, 16) for key in bench.keys)
+    mask = bench.hold(ME, png(np.zeros((24, 40), np.uint8)))
+    job = bench.ask(Inbetween(keys=keys, gaps=((0.5,),), masks=(mask,)))
+    assert bench.end_of(job).state is State.DONE
+    np.testing.assert_array_equal(
+        decode(bench.file_of(job, 0)).pixels,
+        decode(bench.desk.store.path(keys[0]).read_bytes()).pixels,
+    )
+
+
+def test_jobs_written_down_before_there_was_exr_are_png() -> None:
+    old = msgspec.msgpack.encode({"depth": 8, "channels": "RGBA"})
+    assert msgspec.msgpack.decode(old, type=Output).format == "PNG"
+    assert msgspec.msgpack.encode(Output(8, "RGBA")) == old, "its frames' recipes stay the same"
