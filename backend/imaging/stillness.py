@@ -15,7 +15,7 @@ import numpy as np
 from protocol.jobs import Point, Stroke
 
 from . import strokes as drawn
-from .alpha import Array, bleed, is_opaque, premultiply, unpremultiply
+from .alpha import Array, bleed, bounds, is_opaque, premultiply, unpremultiply
 from .edges import BAND, FEATHER, HALO, feathered, rimless, snapped
 from .geodesic import Mask, nearest
 from .looping import Flow, Swing, Window
@@ -77,6 +77,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self._opaque = is_opaque(self.still)
+        self._within = bounds((self.still,))
         self._paint = self.still[..., :3] if self._opaque else premultiply(self.still)
         self._paint = np.ascontiguousarray(self._paint)
         made = [_layer(self._paint, region, self.length) for region in self.regions]
@@ -107,14 +108,18 @@ class Loop:
         moved = layer.moving.at(frames)
         under = np.ascontiguousarray(paint[where])
         mixed = floats(cv2.blendLinear(moved, under, layer.cover, 1 - layer.cover))
-        np.clip(mixed, 0, 1 if self._opaque else np.clip(mixed[..., 3:], 0, 1), out=mixed)
         covered = layer.cover > 0
         if len(self.layers) > 1:
             paint = paint.copy() if paint is self._paint else paint
             paint[where][covered] = mixed[covered]
-        straight = mixed if self._opaque else bleed(unpremultiply(mixed))
+        straight = self._straight(mixed)
         result[where][..., : straight.shape[2]][covered] = straight[covered]
         return paint
+
+    def _straight(self, mixed: Array) -> Array:
+        if self._opaque:
+            return np.clip(mixed, *self._within)
+        return bleed(unpremultiply(mixed, self._within))
 
 
 def cycle(region: Moving, length: int, fastest: float, long: float) -> float:
