@@ -18,6 +18,7 @@ from typing import NamedTuple
 from protocol.errors import BadInput, NothingToMake, TooFewKeys, TweencelError
 from protocol.timing import (
     Chart,
+    Drawing,
     Exposure,
     Spacing,
     closed,
@@ -268,16 +269,17 @@ def shown(sheet: Sequence[Exposure], keys: Sequence[str], made: Mapping[int, str
 
     `keys` are the key files' names, `made` the names of the in-betweens that have landed, by
     index. Where one has not, the nearest earlier drawing stands in its place: the names in the
-    result are always those of files that exist.
+    result are always those of files that exist. A drawing may be exposed more than once.
     """
     names: list[str] = []
-    index, name = 0, ""
+    slots: dict[Drawing, int] = {}
+    name = ""
     for exposure in sheet:
-        if exposure.drawing.is_key:
-            name = keys[exposure.drawing.key]
+        drawing = exposure.drawing
+        if drawing.is_key:
+            name = keys[drawing.key]
         else:
-            name = made.get(index, name)
-            index += 1
+            name = made.get(slots.setdefault(drawing, len(slots)), name)
         names.extend([name] * exposure.hold)
     return names
 

@@ -8,10 +8,19 @@ from typing import NamedTuple
 
 from protocol.engines import EngineSpec
 from protocol.errors import TweencelError, VersionMismatch
+from protocol.timing import Chart, Curve, Spacing
 
 from .ledger import Job, Stage
 from .session import Contact, Session
-from .shot import Plan, Shot, Wish, gap_views
+from .shot import GapView, Plan, Shot
+
+_ON = {1: "On ones", 2: "On twos", 3: "On threes"}
+_SPACINGS = {
+    Spacing.EVEN: "Even",
+    Spacing.SLOW_OUT: "Slow out",
+    Spacing.SLOW_IN: "Slow in",
+    Spacing.SLOW_IN_OUT: "Slow out and in",
+}
 
 
 class Line(NamedTuple):
@@ -71,9 +80,30 @@ def summary(shot: Shot, plan: Plan) -> str:
     return f"{keys}, {gaps}, {plural(plan.total, 'frame')} to make"
 
 
-def gap_labels(shot: Shot, wish: Wish) -> list[str]:
-    """For each gap its frames and how many in-betweens it gets."""
-    return [f"{v.frames[0]} to {v.frames[1]}: {v.inbetweens}" for v in gap_views(shot, wish)]
+def gap_title(gap: GapView) -> str:
+    """`1 to 7: 5 in-betweens`."""
+    first, last = gap.frames
+    return f"{first} to {last}: {plural(gap.inbetweens, 'in-between')}"
+
+
+def gap_lines(gap: GapView) -> list[str]:
+    """How a gap is filled, in an animator's words."""
+    if gap.wish.cut:
+        return ["Cut: the key is held"]
+    held = f"Key held for {gap.wish.hold}" if gap.wish.hold else ""
+    return [line for line in (_on(gap), held, _spacing(gap.wish.chart)) if line]
+
+
+def _on(gap: GapView) -> str:
+    """How long the in-betweens are held, by the sheet and not by the wish."""
+    holds = sorted({tick.hold for tick in gap.ticks if tick.kind == "between"})
+    if len(holds) > 1:
+        return f"Held for {holds[0]} to {holds[-1]} frames"
+    return _ON.get(holds[0], f"Held for {holds[0]} frames") if holds else ""
+
+
+def _spacing(chart: Chart) -> str:
+    return "As drawn" if isinstance(chart, Curve) else _SPACINGS[Spacing(chart)]
 
 
 def engine_label(engines: Sequence[EngineSpec], chosen: str) -> str:

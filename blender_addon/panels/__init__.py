@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from . import (
     backend,
+    chart,
     engine_menu,
     inbetween,
     jobs,
     main_menu,
     presets,
     status_bar,
+    timing,
 )
 
 CLASSES = (
@@ -18,6 +20,7 @@ CLASSES = (
     *main_menu.CLASSES,
     *engine_menu.CLASSES,
     *backend.CLASSES,
+    *timing.CLASSES,
     *inbetween.CLASSES,
     *jobs.CLASSES,
 )
@@ -31,3 +34,4 @@ def register() -> None:
 def unregister() -> None:
     status_bar.unregister()
     main_menu.unregister()
+    chart.unregister()

@@ -12,13 +12,12 @@ from protocol.errors import TweencelError
 
 from .. import capture, live, param_props, timeline, vse
 from ..properties import settings_of, wish_of
-from ..shot import Fit, Shot, plan
+from ..shot import Shot, plan
 from ..wording import (
     Line,
     engine_label,
     engine_lines,
     error_lines,
-    gap_labels,
     summary,
 )
 from .presets import TWEENCEL_PT_presets
@@ -36,8 +35,7 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         layout: Any = self.layout
         scene = vse.editing_scene(context)
         settings = settings_of(scene)
-        shot = _draw_source(layout, context, settings)
-        _draw_timing(layout, settings, shot)
+        _draw_source(layout, context, settings)
         _draw_engine(layout, context, settings)
         layout.prop(settings, "folder")
         if warning := timeline.view_warning(scene):
@@ -47,10 +45,9 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         row.operator("tweencel.generate", icon="RENDER_ANIMATION")
 
 
-def _draw_source(layout: Any, context: bpy.types.Context, settings: Any) -> Shot | None:
-    shot, lines = source_lines(context, settings)
+def _draw_source(layout: Any, context: bpy.types.Context, settings: Any) -> None:
+    _, lines = source_lines(context, settings)
     draw_lines(layout, context, lines)
-    return shot
 
 
 def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None, list[Line]]:
@@ -64,35 +61,6 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
         return shot, [Line(summary(shot, plan(shot, wish_of(settings))), "KEYFRAME"), *notes]
     except TweencelError as problem:
         return shot, [*error_lines(problem), *notes]
-
-
-def _draw_timing(layout: Any, settings: Any, shot: Shot | None) -> None:
-    column = layout.column()
-    column.use_property_split = True
-    column.prop(settings, "fit")
-    if settings.fit == Fit.ROOM.value or settings.fill:
-        column.prop(settings, "step")
-    column.prop(settings, "fill")
-    if not settings.fill:
-        column.prop(settings, "count")
-    column.prop(settings, "spacing")
-    if shot is not None:
-        _draw_gaps(layout, settings, shot)
-
-
-def _draw_gaps(layout: Any, settings: Any, shot: Shot) -> None:
-    labels = gap_labels(shot, wish_of(settings))
-    box = layout.box().column(align=True)
-    for number, label in enumerate(labels):
-        row = box.row(align=True)
-        row.label(text=label)
-        if number < len(settings.gaps):
-            gap = settings.gaps[number]
-            row.prop(gap, "own", text="")
-            if gap.own:
-                row.prop(gap, "count", text="")
-    if len(settings.gaps) != len(labels):
-        box.operator("tweencel.fit_gaps")
 
 
 def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None:

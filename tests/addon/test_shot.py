@@ -211,6 +211,12 @@ def test_ping_pong_comes_back_without_showing_either_end_twice() -> None:
     assert [e.hold for e in made.sheet] == [1, 1, 1, 1, 2, 1, 1, 1]
 
 
+def test_a_drawing_that_is_seen_twice_is_the_same_file_both_times() -> None:
+    sheet = plan(shot(1, 4), Wish(repeat=Repeat.PING_PONG)).sheet
+    assert shown(sheet, ["A", "B"], {0: "g0", 1: "g1"}) == ["A", "g0", "g1", "B", "g1", "g0"]
+    assert shown(sheet, ["A", "B"], {0: "g0"}) == ["A", "g0", "g0", "B", "B", "g0"]
+
+
 # Whatever is wished -----------------------------------------------------------------------------
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from blender_addon.ledger import Job, Stage
-from blender_addon.shot import GapWish, Key, Shot, Wish, plan
+from blender_addon.shot import GapWish, Key, Shot, Wish, gap_views, plan
 from blender_addon.wording import (
     contact_line,
     engine_label,
     engine_lines,
     error_lines,
-    gap_labels,
+    gap_lines,
+    gap_title,
     job_view,
     job_views,
     summary,
@@ -23,6 +24,7 @@ from blender_addon.wording import (
 from protocol.engines import Abilities, EngineSpec, Needs
 from protocol.errors import BadImage, TweencelError
 from protocol.messages import Progress
+from protocol.timing import Spacing
 from tests.addon.bench import Bench
 from tests.fakes.backend import ENDPOINT, ENGINE
 
@@ -43,7 +45,16 @@ def test_the_selection_is_summed_up_in_one_line() -> None:
 
 
 def test_each_gap_tells_its_frames_and_its_count() -> None:
-    assert gap_labels(SHOT, Wish(per_gap={1: GapWish(2)})) == ["1 to 7: 5", "7 to 17: 2"]
+    wish = Wish(per_gap={1: GapWish(hold=4, step=2, chart=Spacing.SLOW_OUT)})
+    first, second = gap_views(SHOT, wish)
+    assert gap_title(first) == "1 to 7: 5 in-betweens"
+    assert gap_title(gap_views(SHOT, Wish(count=1))[1]) == "7 to 17: 1 in-between"
+    assert gap_lines(first) == ["On ones", "Even"]
+    assert gap_lines(second) == ["On twos", "Key held for 4", "Slow out"]
+    uneven, _ = gap_views(SHOT, Wish(count=4))
+    assert gap_lines(uneven)[0] == "Held for 1 to 2 frames"
+    cut, _ = gap_views(SHOT, Wish(per_gap={0: GapWish(cut=True)}))
+    assert gap_lines(cut) == ["Cut: the key is held"]
 
 
 def test_an_error_comes_with_what_to_do() -> None:

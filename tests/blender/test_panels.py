@@ -16,6 +16,7 @@ from blender_addon.panels.backend import TWEENCEL_PT_backend
 from blender_addon.panels.engine_menu import TWEENCEL_MT_engine
 from blender_addon.panels.inbetween import TWEENCEL_PT_inbetween
 from blender_addon.panels.jobs import TWEENCEL_PT_jobs
+from blender_addon.panels.timing import TWEENCEL_PT_timing
 from protocol.errors import EngineFailed, QuotaExceeded
 from tests.blender.stage import Recorder, Stage, stage
 from tests.fakes.peer import Peer
@@ -86,7 +87,7 @@ def test_a_job_that_waits_for_room_says_so(at: Stage) -> None:
 def test_the_selection_is_summed_up(at: Stage) -> None:
     at.add_keys(1, 7, 12)
     assert "3 keys, 2 gaps, 9 frames to make" in said(TWEENCEL_PT_inbetween)
-    assert "1 to 7: 5" in draw(TWEENCEL_PT_inbetween).texts
+    assert "1 to 7: 5 in-betweens" in draw(TWEENCEL_PT_timing).texts
 
 
 def test_a_wrong_selection_says_what_to_do(at: Stage) -> None:
@@ -125,16 +126,16 @@ def test_the_engine_menu_lists_and_chooses(at: Stage) -> None:
 
 def test_each_gap_can_get_a_count_of_its_own(at: Stage) -> None:
     at.add_keys(1, 7, 12)
-    assert "tweencel.fit_gaps" in draw(TWEENCEL_PT_inbetween).verbs
+    assert "tweencel.fit_gaps" in draw(TWEENCEL_PT_timing).verbs
     bpy.ops.tweencel.fit_gaps()
     assert [gap.count for gap in at.settings.gaps] == [5, 4]
     at.settings.gaps[0].own = True
     at.settings.gaps[0].count = 2
-    drawn = draw(TWEENCEL_PT_inbetween)
+    drawn = draw(TWEENCEL_PT_timing)
     assert "tweencel.fit_gaps" not in drawn.verbs
-    assert "1 to 7: 2" in drawn.texts
+    assert "1 to 7: 2 in-betweens" in drawn.texts
     at.strips["hop_0003.png"].select = False
-    assert "tweencel.fit_gaps" in draw(TWEENCEL_PT_inbetween).verbs
+    assert "tweencel.fit_gaps" in draw(TWEENCEL_PT_timing).verbs
 
 
 def test_a_job_has_a_bar_and_can_be_cancelled(at: Stage) -> None:
@@ -174,6 +175,6 @@ def test_drawing_the_panels_changes_nothing_in_the_file(at: Stage) -> None:
     """Blender forbids it; a layout that takes notes would not."""
     at.add_keys(1, 7)
     before = (len(at.settings.gaps), len(at.settings.engines), list(at.settings.keys()))
-    for panel in (TWEENCEL_PT_backend, TWEENCEL_PT_inbetween, TWEENCEL_PT_jobs):
+    for panel in (TWEENCEL_PT_backend, TWEENCEL_PT_timing, TWEENCEL_PT_inbetween, TWEENCEL_PT_jobs):
         draw(panel)
     assert (len(at.settings.gaps), len(at.settings.engines), list(at.settings.keys())) == before
