@@ -23,8 +23,17 @@ from protocol.jobs import Inbetween, State, Time
 from protocol.limits import Limits
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import Value, complete
-from protocol.pictures import PictureInfo, check_same_size, check_size, probe
-from protocol.timing import Spacing, drawings, room_between, spaced
+from protocol.pictures import PictureInfo, check_same_kind, check_same_size, check_size, probe
+from protocol.timing import (
+    Exposure,
+    Spacing,
+    closed,
+    drawings,
+    expose_on,
+    room_between,
+    spaced,
+    there_and_back,
+)
 
 from . import registry
 from .clients import LOCAL
@@ -40,7 +49,8 @@ class JobFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """A job as a TOML or JSON file. Paths are seen from the file's own folder.
 
     Either `inbetweens` (one number for all gaps, or one for each), or `key_frames` (the timeline
-    frames of the keys: every frame between them is made), or `times` (the t of each in-between).
+    frames of the keys: every frame between them is made), or `times` (the t of each in-between). A
+    cycle has one gap more, and its `key_frames` end with the frame of the first key's return.
     """
 
     keys: list[str]
@@ -52,11 +62,22 @@ class JobFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     params: dict[str, Value] = {}
     seed: Annotated[int, Meta(ge=0, lt=2**32)] = 0
     out: str = "inbetweens"
+    cycle: bool = False
+    ping_pong: bool = False
+    step: Annotated[int, Meta(ge=1, le=1000)] = 1
+    even_motion: bool = False
+    masks: str | list[str] = []
+    breakdowns: list[Annotated[int, Meta(ge=1)]] = []
+    """The keys that are breakdowns, counted from 1."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made and where it goes. Frames are numbered `start`, `start` + 1, ..."""
+    """What is to be made and where it goes. Files are numbered `start`, `start` + 1, ...
+
+    In a cycle the last gap leads from the last key to the first. `step`: for how many frames each
+    drawing is held, which is noted and not written twice.
+    """
 
     keys: tuple[Path, ...]
     gaps: tuple[tuple[float, ...], ...]
@@ -67,6 +88,24 @@ class Plan:
     start: int = 1
     digits: int = 4
     overwrite: bool = False
+    cycle: bool = False
+    ping_pong: bool = False
+    step: int = 1
+    even_motion: bool = False
+    masks: tuple[Path, ...] = ()
+    breakdowns: tuple[int, ...] = ()
+    """Numbers of keys, from 0."""
+
+    def path(self) -> list[Path]:
+        """The keys from gap to gap: a cycle ends with its first one."""
+        return [*self.keys, *self.keys[:1]] if self.cycle else list(self.keys)
+
+    def sheet(self) -> list[Exposure]:
+        """The drawings in the order of their files."""
+        sheet = expose_on(self.start, self.gaps, self.step)
+        if self.cycle:
+            return closed(sheet)
+        return there_and_back(sheet) if self.ping_pong else sheet
 
 
 def read_job_file(path: Path) -> Plan:
@@ -88,7 +127,28 @@ def read_job_file(path: Path) -> Plan:
         params=job.params,
         seed=job.seed,
         out=folder / job.out,
+        cycle=job.cycle,
+        ping_pong=job.ping_pong,
+        step=job.step,
+        even_motion=job.even_motion,
+        masks=find_masks([job.masks] if isinstance(job.masks, str) else job.masks, folder),
+        breakdowns=tuple(number - 1 for number in job.breakdowns),
     )
+
+
+def find_masks(names: Sequence[str], folder: Path = Path()) -> tuple[Path, ...]:
+    """The files of masks, in order; a name may be a pattern (masks/*.png). Raises MissingFile."""
+    found: list[Path] = []
+    for name in names:
+        path = folder / name
+        if not any(sign in name for sign in "*?["):
+            found.append(path)
+            continue
+        matches = sorted(path.parent.glob(path.name))
+        if not matches:
+            raise MissingFile(f"No mask is called {path}.")
+        found += matches
+    return tuple(found)
 
 
 def gaps_for(
@@ -115,12 +175,13 @@ def _gaps_of(job: JobFile) -> tuple[tuple[float, ...], ...]:
             "The job must say how many in-betweens it wants, once.",
             fix="Give exactly one of inbetweens, key_frames and times.",
         )
+    keys = len(job.keys) + job.cycle
     if job.times is not None:
         return tuple(map(tuple, job.times))
     if job.key_frames is not None:
-        return gaps_for(len(job.keys), room_between(job.key_frames), job.spacing)
+        return gaps_for(keys, room_between(job.key_frames), job.spacing)
     assert job.inbetweens is not None
-    return gaps_for(len(job.keys), job.inbetweens, job.spacing)
+    return gaps_for(keys, job.inbetweens, job.spacing)
 
 
 def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
@@ -129,23 +190,37 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
     Keys are copied byte for byte. Frames are written whole as they are made. Raises TweencelError;
     what was wrong with the input is found before anything is written.
     """
-    contents = _read_keys(plan.keys, settings.limits)
+    if plan.cycle and plan.ping_pong:
+        raise BadJob(
+            "A shot is a cycle or goes there and back, not both.",
+            fix="Leave out --cycle or --ping-pong.",
+        )
+    contents, masks, kind = _read_pictures(plan, settings.limits)
     entry = registry.find(plan.engine)
     params = complete(entry.spec.params, plan.params)
-    names = _names(plan)
     with tempfile.TemporaryDirectory(prefix="tweencel-") as home:
         shop = _Shop(replace(settings, home=Path(home)), listen)
         try:
             digests = tuple(map(shop.add, contents))
-            task = Inbetween(keys=digests, gaps=plan.gaps)
+            task = Inbetween(
+                keys=(*digests, *digests[:1]) if plan.cycle else digests,
+                gaps=plan.gaps,
+                breakdowns=plan.breakdowns,
+                masks=tuple(map(shop.add, masks)),
+                even_motion=plan.even_motion,
+            )
             task.check(settings.limits)
+            names = _names(plan, kind)
             _require_free(plan, names)
             job = secrets.token_hex(16)
             _write_keys(plan, names, contents)
             places = _places(plan)
-            shop.on_frame = lambda frame: _write(
-                plan.out / names[places[frame.index]], shop.read(frame)
-            )
+
+            def write(frame: FrameMade) -> None:
+                for place in places[frame.index]:
+                    _write(plan.out / names[place], shop.read(frame))
+
+            shop.on_frame = write
             shop.make(
                 Submit(rid=0, job=job, engine=plan.engine, params=params, seed=plan.seed, task=task)
             )
@@ -201,33 +276,47 @@ class _Shop:
         self._listen(event)
 
 
-def _read_keys(keys: Sequence[Path], limits: Limits) -> list[bytes]:
-    infos: list[tuple[str, PictureInfo]] = []
-    for key in keys:
-        try:
-            with key.open("rb") as file:
-                info = probe(file, key.name)
-        except OSError as problem:
-            raise MissingFile(f"{key} cannot be read: {problem.strerror}.") from None
-        check_size(info, limits, key.name)
-        infos.append((key.name, info))
-    if infos:
-        check_same_size(infos)
-    return [key.read_bytes() for key in keys]
+def _read_pictures(plan: Plan, limits: Limits) -> tuple[list[bytes], list[bytes], str]:
+    """The files of keys and masks, and the kind of file that in-betweens become."""
+    keys = [(key.name, _look_at(key, limits)) for key in plan.keys]
+    masks = [(mask.name, _look_at(mask, limits)) for mask in dict.fromkeys(plan.masks)]
+    kind = ".png"
+    if keys:
+        check_same_size([*keys, *masks])
+        check_same_kind(keys)
+        kind = ".exr" if keys[0][1].format == "EXR" else ".png"
+    return (
+        [key.read_bytes() for key in plan.keys],
+        [mask.read_bytes() for mask in plan.masks],
+        kind,
+    )
 
 
-def _names(plan: Plan) -> list[str]:
+def _look_at(path: Path, limits: Limits) -> PictureInfo:
+    try:
+        with path.open("rb") as file:
+            info = probe(file, path.name)
+    except OSError as problem:
+        raise MissingFile(f"{path} cannot be read: {problem.strerror}.") from None
+    check_size(info, limits, path.name)
+    return info
+
+
+def _names(plan: Plan, kind: str) -> list[str]:
     """A file name for each drawing of the shot; keys keep their kind of file."""
-    kinds = [
-        plan.keys[drawing.key].suffix.lower() if drawing.is_key else ".png"
-        for drawing in drawings(plan.gaps)
-    ]
+    keys = plan.path()
+    kinds = (
+        keys[drawing.key].suffix.lower() if drawing.is_key else kind
+        for drawing, _, _ in plan.sheet()
+    )
     return [f"{plan.start + i:0{plan.digits}d}{kind}" for i, kind in enumerate(kinds)]
 
 
-def _places(plan: Plan) -> list[int]:
-    """Where in the shot each in-between stands."""
-    return [i for i, drawing in enumerate(drawings(plan.gaps)) if not drawing.is_key]
+def _places(plan: Plan) -> list[list[int]]:
+    """Where in the shot each in-between stands; there and back it is seen twice."""
+    seen = [drawing for drawing, _, _ in plan.sheet()]
+    made = [drawing for drawing in drawings(plan.gaps) if not drawing.is_key]
+    return [[place for place, other in enumerate(seen) if other == drawing] for drawing in made]
 
 
 def _require_free(plan: Plan, names: Sequence[str]) -> None:
@@ -249,9 +338,9 @@ def _write_keys(plan: Plan, names: Sequence[str], contents: Sequence[bytes]) -> 
             f"The folder {plan.out} cannot be made: {problem.strerror}.",
             fix="Choose another folder with --out.",
         ) from None
-    for drawing, name in zip(drawings(plan.gaps), names, strict=True):
+    for (drawing, _, _), name in zip(plan.sheet(), names, strict=True):
         if drawing.is_key:
-            _write(plan.out / name, contents[drawing.key])
+            _write(plan.out / name, contents[drawing.key % len(contents)])
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -286,8 +375,13 @@ def _provenance(
             for key, digest in zip(plan.keys, digests, strict=True)
         ],
         "drawings": [
-            {"file": name, "key": drawing.key, "t": drawing.t}
-            for name, drawing in zip(names, drawings(plan.gaps), strict=True)
+            {"file": name, "key": drawing.key, "t": drawing.t, "frame": frame, "hold": hold}
+            for name, (drawing, frame, hold) in zip(names, plan.sheet(), strict=True)
         ],
+        "cycle": plan.cycle,
+        "ping_pong": plan.ping_pong,
+        "even_motion": plan.even_motion,
+        "masks": [mask.name for mask in plan.masks],
+        "breakdowns": [number + 1 for number in plan.breakdowns],
     }
     return msgspec.json.format(msgspec.json.encode(record), indent=2)

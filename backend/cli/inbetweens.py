@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import signal
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ import typer
 
 from backend import registry
 from backend.config import Settings, override, read_settings
-from backend.oneshot import Plan, gaps_for, read_job_file
+from backend.oneshot import Plan, find_masks, gaps_for, read_job_file
 from backend.oneshot import run as run_plan
 from protocol.errors import BadInput, BadParameter
 from protocol.params import BoolParam, FloatParam, IntParam, Param, Value
@@ -30,7 +31,20 @@ def run(
     inbetweens: Annotated[
         str, typer.Option("--inbetweens", "-n", help="In each gap: 3, or one for each: 5,4,6.")
     ] = "3",
-    spacing: Annotated[Spacing, typer.Option(help="How they lie between the keys.")] = Spacing.EVEN,
+    spacing: Annotated[
+        str,
+        typer.Option(help=f"{', '.join(Spacing)}, or the times themselves: 0.1,0.35,0.8."),
+    ] = "even",
+    cycle: Annotated[bool, typer.Option(help="Go on from the last key to the first.")] = False,
+    ping_pong: Annotated[bool, typer.Option(help="There and back, no end doubled.")] = False,
+    step: Annotated[
+        int, typer.Option(min=1, max=1000, help="Frames for which a drawing is held (noted).")
+    ] = 1,
+    even_motion: Annotated[bool, typer.Option(help="Space by measured motion.")] = False,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(help="White may change; one file, one for each in-between, or a pattern."),
+    ] = None,
     engine: Annotated[str, typer.Option(help="See `tweencel engines`.")] = registry.DEFAULT_ENGINE,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="An engine's setting: name=value.")
@@ -51,7 +65,12 @@ def run(
     else:
         plan = Plan(
             keys=tuple(sources),
-            gaps=gaps_for(len(sources), _counts(inbetweens), spacing),
+            gaps=_gaps(len(sources) + cycle, inbetweens, spacing),
+            cycle=cycle,
+            ping_pong=ping_pong,
+            step=step,
+            even_motion=even_motion,
+            masks=find_masks(mask or []),
             engine=engine,
             params=_read_params(engine, setting or []),
             seed=seed,
@@ -75,6 +94,21 @@ def run(
 def _run_with_bar(plan: Plan, settings: Settings) -> list[Path]:
     with JobBar(sum(map(len, plan.gaps))) as bar:
         return run_plan(plan, settings, bar.take)
+
+
+def _gaps(keys: int, inbetweens: str, spacing: str) -> tuple[tuple[float, ...], ...]:
+    if spacing in list(Spacing):
+        return gaps_for(keys, _counts(inbetweens), Spacing(spacing))
+    try:
+        times = tuple(map(float, spacing.split(",")))
+    except ValueError:
+        times = (0.0,)
+    if not all(0 < t < 1 for t in times) or any(b <= a for a, b in pairwise(times)):
+        raise BadInput(
+            f"--spacing {spacing!r} is neither a name nor a row of times.",
+            fix=f"Give one of {', '.join(Spacing)}, or rising times between 0 and 1: 0.1,0.35,0.8.",
+        )
+    return (times,) * (keys - 1)
 
 
 def _counts(text: str) -> int | list[int]:

@@ -185,3 +185,23 @@ def test_engines_are_listed_with_the_embedded_default_first() -> None:
 
 def test_a_plugged_in_engine_is_listed_too(plugin_path: str) -> None:
     assert '"abusive"' in tweencel("engines", "--json", path=plugin_path).stdout
+
+
+def test_times_may_be_given_themselves(drawings: list[Path]) -> None:
+    done = run(drawings, "--spacing", "0.1,0.35,0.8", "--even-motion", "--step", 2, "--ping-pong")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((drawings[0].parent / "out" / "tweencel.json").read_text())
+    times = [0, 0.1, 0.35, 0.8]
+    assert [row["t"] for row in record["drawings"]][:9] == [*times, *times, 0]
+    assert len(record["drawings"]) == 16
+    assert record["even_motion"] is True
+    assert record["drawings"][1]["frame"] == 3
+
+
+@pytest.mark.parametrize("spacing", ["fast", "0.5,0.2", "0,0.5", "nan"])
+def test_a_spacing_that_is_none_is_refused_with_those_there_are(
+    drawings: list[Path], spacing: str
+) -> None:
+    done = run(drawings, "--spacing", spacing)
+    assert done.returncode == 2
+    assert "slow_in_out" in done.stderr
