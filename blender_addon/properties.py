@@ -67,6 +67,14 @@ _ON = (
     ("3", "Threes", "Every drawing is held for three frames"),
     ("other", "Other", "Every drawing is held for another number of frames"),
 )
+_TARGETS = (
+    ("VSE", "Sequencer", "An image strip above the keys"),
+    ("PLANE", "Image Plane", "A plane in the scene that shows the frames"),
+    ("CAMERA", "Camera Background", "A background picture of the scene's camera"),
+    ("COMPOSITOR", "Compositor", "An image node in the scene's compositor"),
+    ("GP_REFERENCE", "Grease Pencil Reference", "A picture behind the Grease Pencil drawing"),
+    ("FILES", "Just the Files", "Only the files in the output folder"),
+)
 
 
 def _spacing_chosen(owner: Any, context: Any) -> None:
@@ -181,6 +189,25 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
     engines: CollectionProperty(type=TWEENCEL_PG_engine)
     seed: IntProperty(
         name="Seed", description="The same seed gives the same drawings", min=0, max=2**31 - 1
+    )
+    target: EnumProperty(
+        name="Result",
+        description="Where the frames are shown as they come",
+        items=_TARGETS,
+        default="VSE",
+    )
+    variations: IntProperty(
+        name="Variations",
+        description="How many versions to make side by side, each with another seed",
+        default=1,
+        min=1,
+        max=8,
+    )
+    template: StringProperty(
+        name="Folders",
+        description="The folders made in the output folder: {blend}, {shot} and {layer} stand for "
+        "the names of the file, the shot and the layer",
+        default="{blend}/{shot}/{layer}",
     )
     folder: StringProperty(
         name="Output",

@@ -20,7 +20,7 @@ Colour = tuple[float, float, float, float]
 
 
 class Palette(NamedTuple):
-    """Colours that are read well where `ink` is: the theme's text, straight RGBA in 0..1."""
+    """Colours that are read well where `ink` is: the theme's text, opaque RGBA in 0..1."""
 
     ink: Colour
 
@@ -30,7 +30,9 @@ class Palette(NamedTuple):
         return colours.get(kind, self.ink)
 
     def faint(self, alpha: float) -> Colour:
-        return (*self.ink[:3], alpha)
+        """The ink, thinned: premultiplied, as Blender shows previews."""
+        red, green, blue, _ = self.ink
+        return red * alpha, green * alpha, blue * alpha, alpha
 
 
 _ON_DARK = {"key": (0.96, 0.66, 0.20, 1.0), "breakdown": (0.35, 0.70, 0.92, 1.0)}
@@ -53,7 +55,7 @@ _KEPT = 128
 
 
 class Canvas:
-    """A square of straight RGBA floats, its first row at the bottom as Blender has it."""
+    """A square of premultiplied RGBA floats, its first row at the bottom as Blender has it."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -97,7 +99,7 @@ class _Frame(NamedTuple):
 
 
 def draw_chart(ticks: Sequence[Tick], size: int, palette: Palette) -> array[float]:
-    """The chart as `size` x `size` straight RGBA floats, the bottom row first."""
+    """The chart as `size` x `size` premultiplied RGBA floats, the bottom row first."""
     canvas, dot = Canvas(size), max(1, round(size / 60))
     digits = len(str(ticks[-1].number))
     line = digits * _DIGIT_STEP * dot + 5 * dot

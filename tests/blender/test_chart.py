@@ -185,6 +185,8 @@ def test_a_chart_of_any_size_can_be_drawn(size: int, last: int) -> None:
     pixels = chart.draw_chart(ticks_of(Wish(), last), size, PALETTE)
     assert len(pixels) == 4 * size * size
     assert 0.0 <= min(pixels) <= max(pixels) <= 1.0
+    alpha = pixels[3::4]  # more colour than alpha would shine white in the panel
+    assert all(max(pixels[4 * i : 4 * i + 3]) <= alpha[i] for i in range(size * size))
 
 
 def test_a_chart_is_drawn_once_and_then_only_shown() -> None:
