@@ -12,8 +12,9 @@ import bpy
 
 from ..wording import Line
 
-_POINTS_PER_CHARACTER = 6.5
-
+_CHARACTER, _MARGINS, _ICON = 6.0, 84, 24
+"""Points: of one character on average, of what is left and right of the text of a box, of an icon.
+Seen in Blender's own font at its usual size."""
 
 _OTHER_EDITORS = {"view3d": "VIEW_3D", "image": "IMAGE_EDITOR"}
 
@@ -46,13 +47,13 @@ def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -
     """Labels in Blender do not wrap: break the text at the width of the sidebar."""
     width = context.region.width if context.region else 300
     scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
-    room = max(20, int(width / (_POINTS_PER_CHARACTER * scale)) - 6)
     column = layout.column(align=True)
     for line in lines:
         block = column.column(align=True)
         block.alert = line.alert
         icon: Any = line.icon
-        for text in textwrap.wrap(line.text, room):
+        taken = _MARGINS + (_ICON if icon != "NONE" else 0)
+        for text in textwrap.wrap(line.text, max(16, int((width / scale - taken) / _CHARACTER))):
             block.label(text=text, icon=icon)
             # The next line starts below the text, which is not indented if there is no icon.
             icon = "NONE" if line.icon == "NONE" else "BLANK1"

@@ -7,11 +7,12 @@ on. Real input is sent by `event_simulate`: the pointer moves first and presses 
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +35,8 @@ class Desk:
         self.only: list[str] | None = told["only"]
         self.until: str | None = told["until"]
         self.live: Any = importlib.import_module(f"{EXTENSION}.live")
-        self.times: dict[str, float] = {}
+        self.times: dict[str, list[tuple[float, float]]] = {}
+        """For each name all its calls: seconds, and seconds of this thread's own work."""
         self.watch()
 
     def say(self, text: str) -> None:
@@ -120,9 +122,12 @@ class Desk:
         yield 2 * TICK
 
     def rest(self) -> Iterator[float]:
-        """The pointer goes where nothing lights up."""
-        area = self.area
-        yield from self.move(area.x + area.width * 0.3, area.y + 60)
+        """The pointer goes where nothing lights up; a report that lies over the window closes."""
+        x, y = self.area.x + self.area.width * 0.3, self.area.y + 60
+        yield from self.move(x, y)
+        for value in ("PRESS", "RELEASE"):
+            self.send("ESC", value, x, y)
+            yield TICK
 
     # The room and its sidebar ---------------------------------------------------------------------
 
@@ -143,7 +148,8 @@ class Desk:
         yield 0.5
         region = self.region("UI")
         edge, right = region.x, region.x + region.width
-        yield from self.drag(edge, region.y + 100, to=right - width)
+        # Near the top: where no panel is, the sidebar of the 3D View lets the pointer through.
+        yield from self.drag(edge, region.y + region.height - 45, to=right - width)
         yield from self.settle()
         yield from self.tab()
         yield from self.rest()
@@ -160,16 +166,16 @@ class Desk:
     def press(self, operator: str) -> Iterator[float]:
         """Click the button of that operator, wherever in the sidebar it is."""
         x, y = yield from self.find(operator)
-        self.live.get().longest_beat = 0.0
         yield from self.click(x, y)
         yield from self.rest()
 
     def find(self, operator: str) -> Any:
         """Move down the sidebar and ask Blender what lies under the pointer."""
+        yield from self.settle()
         region = self.region("UI")
-        for y in range(region.y + region.height - 6, region.y, -9):
-            for part in (0.5, 0.2, 0.8):
-                x = region.x + region.width * part
+        for part in (0.5, 0.2, 0.8):
+            x = region.x + region.width * part
+            for y in range(region.y + region.height - 6, region.y, -9):
                 yield from self.move(x, y)
                 if self.under_pointer().startswith(f"bpy.ops.{operator}("):
                     return x, y
@@ -207,30 +213,48 @@ class Desk:
     # The stop-watch -------------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """Time every verb and every drawing of a panel of the add-on."""
+        """Time every verb, every drawing of a panel, and what a beat is made of."""
         verb = importlib.import_module(f"{EXTENSION}.operators.verb").Verb
-        verb.execute = self.timed("operator", verb.execute)
-        for name, module in list(sys.modules.items()):
-            if name.startswith(f"{EXTENSION}.panels"):
-                for kind in getattr(module, "CLASSES", ()):
-                    if "draw" in vars(kind):
-                        kind.draw = self.timed("panel", kind.draw)
+        verb.execute = self.callback("operator", verb.execute)
+        for kind in importlib.import_module(f"{EXTENSION}.panels").CLASSES:
+            if "draw" in vars(kind):
+                kind.draw = self.callback("panel", kind.draw)
+        session = importlib.import_module(f"{EXTENSION}.session").Session
+        for kind in (self.live.Live, session):
+            for name, act in list(vars(kind).items()):
+                if inspect.isfunction(act) and (name.startswith("_") or name in ("beat", "tick")):
+                    setattr(kind, name, self.timed(f"{kind.__name__}.{name}", act))
+        timeline = importlib.import_module(f"{EXTENSION}.timeline")
+        for name in ("show", "settle", "place", "mend"):
+            setattr(timeline, name, self.timed(f"timeline.{name}", getattr(timeline, name)))
+
+    def callback(self, what: str, act: Callable[..., Any]) -> Callable[..., Any]:
+        """Blender counts the arguments of what it calls."""
+        timed = self.timed(what, act)
+        return lambda this, context: timed(this, context)
 
     def timed(self, what: str, act: Callable[..., Any]) -> Callable[..., Any]:
-        def timed_act(this: Any, context: Any) -> Any:
-            began = time.perf_counter()
+        @functools.wraps(act)
+        def timed_act(*given: Any, **named: Any) -> Any:
+            began, worked = time.perf_counter(), time.thread_time()
             try:
-                return act(this, context)
+                return act(*given, **named)
             finally:
-                name = f"{what} {getattr(type(this), 'bl_idname', type(this).__name__)}"
-                self.note(name, time.perf_counter() - began)
+                verb = getattr(type(given[0]), "bl_idname", "") if given else ""
+                seconds, work = time.perf_counter() - began, time.thread_time() - worked
+                self.times.setdefault(f"{what} {verb}".strip(), []).append((seconds, work))
 
         return timed_act
 
-    def note(self, name: str, seconds: float) -> None:
-        self.times[name] = max(self.times.get(name, 0.0), seconds)
-
-    def print_times(self) -> None:
-        self.say("The longest steps of the add-on on Blender's main thread:")
-        for name, seconds in sorted(self.times.items(), key=lambda item: -item[1]):
-            self.say(f"  {1000 * seconds:7.1f} ms  {name}")
+    def print_times(self, title: str) -> None:
+        """What took longest since the last time this was called."""
+        self.say(f"Longest steps of the add-on on Blender's main thread, {title}:")
+        self.say("      ms  of these worked  calls  over 20 ms")
+        for name, calls in sorted(self.times.items(), key=lambda item: max(item[1]), reverse=True):
+            longest, work = max(calls)
+            over = sum(seconds > 0.02 for seconds, _ in calls)
+            if longest > 0.001:
+                self.say(
+                    f"  {1e3 * longest:6.1f} {1e3 * work:16.1f} {len(calls):6} {over:11}  {name}"
+                )
+        self.times.clear()

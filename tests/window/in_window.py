@@ -20,6 +20,16 @@ from states import STATES
 def play() -> Iterator[float]:
     """Every state: do what leads to it, wait until it is there, take its pictures."""
     desk = Desk()
+    try:
+        yield from go_through(desk)
+    except Exception:
+        traceback.print_exc()
+        yield from desk.picture("window_failed.png", "window")
+        os._exit(1)
+    os._exit(0)  # no question whether to save, no waiting for a job
+
+
+def go_through(desk: Desk) -> Iterator[float]:
     yield 1.0
     for state in STATES:
         yield from state.act(desk)
@@ -29,23 +39,9 @@ def play() -> Iterator[float]:
             for suffix, part in state.parts.items():
                 yield from desk.picture(f"window_{state.name}{suffix}.png", part)
         if state.name == desk.until:
-            break
-    desk.print_times()
-
-
-def step() -> float:
-    try:
-        return next(playing)
-    except StopIteration:
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # no question whether to save, no waiting for a job
+            return
 
 
 bpy.context.preferences.view.show_splash = False
 playing = play()
-bpy.app.timers.register(step, first_interval=1.0, persistent=True)
+bpy.app.timers.register(playing.__next__, first_interval=1.0, persistent=True)

@@ -70,7 +70,9 @@ def lay_keys(desk: Desk, size: str = "720") -> Iterator[float]:
     paper.color = (0.96, 0.94, 0.89)
     paper.select = False
     for path, frame, end in zip(drawings(desk, size), KEY_FRAMES, ends, strict=True):
-        strip = strips.new_image(name=path.name, filepath=str(path), channel=2, frame_start=frame)
+        strip = strips.new_image(
+            name=path.name, filepath=bpy.path.relpath(str(path)), channel=2, frame_start=frame
+        )
         strip.frame_final_duration = end - frame
         strip.blend_type = "ALPHA_OVER"
         strip.select = True
@@ -97,7 +99,9 @@ def generate(desk: Desk) -> Iterator[float]:
 
 def look_at_in_between(desk: Desk) -> Iterator[float]:
     yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 240)
-    desk.note("beat (720p)", desk.live.get().longest_beat)
+    desk.print_times("720p with RIFE")
+    for strip in desk.scene.sequence_editor.strips:
+        strip.mute = strip.name.startswith("hop_")
     desk.scene.frame_set(4)
     yield from desk.settle()
 
@@ -110,18 +114,44 @@ def select_one(desk: Desk) -> Iterator[float]:
 
 def full_size(engine: str) -> Callable[[Desk], Iterator[float]]:
     def act(desk: Desk) -> Iterator[float]:
+        yield from desk.one_area("SEQUENCE_EDITOR")
         yield from lay_keys(desk, "1080")
         desk.settings.engine = engine
         known = len(desk.session.works)
+        desk.times.clear()
         yield from desk.press("tweencel.generate")
-        began = time.monotonic()
         yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
+        began = time.monotonic()
         yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 400)
-        desk.note(f"beat (1080p, {engine})", desk.live.get().longest_beat)
         made, seconds = len(desk.job.landed), time.monotonic() - began
-        desk.say(f"1080p with {engine}: {made} frames in {seconds:.1f} s")
+        desk.print_times(f"1080p with {engine}, {made} frames in {seconds:.1f} s")
 
     return act
+
+
+def open_view3d(desk: Desk) -> Iterator[float]:
+    """The cube of a new file, with keys on its way."""
+    yield from desk.one_area("VIEW_3D")
+    yield from desk.settle()
+    cube = desk.scene.objects["Cube"]
+    desk.window.view_layer.objects.active = cube
+    cube.select_set(True)
+    for frame in KEY_FRAMES:
+        cube.location.x = frame / 6
+        cube.keyframe_insert("location", frame=frame)
+    yield from desk.sidebar(WIDTH)
+
+
+def open_image_editor(desk: Desk) -> Iterator[float]:
+    yield from desk.one_area("IMAGE_EDITOR")
+    image = bpy.data.images.load(str(drawings(desk, "720")[0]))
+    image.source = "SEQUENCE"
+    desk.area.spaces.active.image = image
+    desk.scene.frame_set(1)
+    yield from desk.settle()
+    with desk.override():
+        bpy.ops.image.view_all(fit_view=True)
+    yield from desk.sidebar(WIDTH)
 
 
 STATES = (
@@ -137,5 +167,8 @@ STATES = (
     ),
     State("done", look_at_in_between, parts={"": "sidebar", "_sequencer": "area"}),
     State("error", select_one, lambda desk: desk.live.get().notice is not None),
+    State("view3d", open_view3d, parts={"": "area"}),
+    State("image_editor", open_image_editor, parts={"": "area"}),
     State("1080p", full_size("crossfade"), parts={}),
+    State("1080p_rife", full_size("rife"), parts={}),
 )
