@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import BadJob, NothingToMake, TooFewKeys
-from protocol.jobs import Inbetween, Slot
+from protocol.jobs import Guide, Inbetween, Slot
 from protocol.limits import Limits
 
 A, B = "a" * 64, "b" * 64
@@ -42,3 +42,40 @@ def test_a_job_that_makes_no_sense_is_refused_with_a_fix(
     with pytest.raises(failure) as refusal:
         Inbetween(keys=keys, gaps=gaps).check(Limits())
     assert refusal.value.fix
+
+
+M, N = "c" * 64, "d" * 64
+
+
+@pytest.mark.parametrize(
+    ("extras", "words"),
+    [
+        ({"masks": (M, N, M)}, "3 masks for 2 in-betweens"),
+        ({"breakdowns": (3,)}, "breakdown"),
+        ({"guides": (Guide(gap=2, t=0.5, sketch=M),)}, "sketch"),
+    ],
+)
+def test_extras_that_fit_nothing_are_refused_with_a_fix(extras: dict, words: str) -> None:
+    with pytest.raises(BadJob, match=words) as refusal:
+        Inbetween(keys=(A, B, A), gaps=((0.5,), (0.5,)), **extras).check(Limits())
+    assert refusal.value.fix
+
+
+def test_one_mask_serves_all_frames_and_several_serve_one_each() -> None:
+    one = Inbetween(keys=(A, B, A), gaps=((0.5,), (0.5,)), masks=(M,))
+    each = Inbetween(keys=(A, B, A), gaps=((0.5,), (0.5,)), masks=(M, N))
+    assert [one.mask_of(slot) for slot in one.slots()] == [M, M]
+    assert [each.mask_of(slot) for slot in each.slots()] == [M, N]
+    assert each.inputs() == [A, B, M, N]
+    assert [each.name_of(digest) for digest in each.inputs()][2:] == ["Mask 1", "Mask 2"]
+
+
+def test_alone_a_frame_keeps_what_was_drawn_for_its_gap_and_nothing_else() -> None:
+    guides = (Guide(gap=0, t=0.2, sketch=M), Guide(gap=1, t=0.6, sketch=N))
+    job = Inbetween(
+        keys=(A, B, A), gaps=((0.5,), (0.5,)), guides=guides, breakdowns=(1,), even_motion=True
+    )
+    alone = job.alone(job.slots()[1])
+    alone.check(Limits())
+    assert (alone.keys, alone.breakdowns, alone.even_motion) == ((B, A), (0,), True)
+    assert alone.guides == (Guide(gap=0, t=0.6, sketch=N),)
