@@ -84,7 +84,9 @@ class Flow:
         self._margin = _margin(velocity, window, period)
         m = self._margin
         around = ((m, m), (m, m), (0, 0))
-        self._ways: Trajectories = trace(np.pad(velocity, around, mode="edge"), grid.cell, period)
+        self.trajectories: Trajectories = trace(
+            np.pad(velocity, around, mode="edge"), grid.cell, period
+        )
         self._source, held = _canvas(still, inside, window, m)
         self._low, self._energy, self._trust = _statistics(self._source, held, grid)
         self._sigma = _low(grid)
@@ -95,12 +97,12 @@ class Flow:
     def bytes_held(self) -> int:
         """Memory that the layer keeps while it plays: it does not depend on the period."""
         kept = (self._source, self._low, self._energy, self._trust, self._base)
-        return sum(a.nbytes for a in (*kept, self._ways.along, self._ways.against))
+        return sum(a.nbytes for a in (*kept, self.trajectories.along, self.trajectories.against))
 
     def at(self, frames: float) -> Array:
         """The layer (h, w, C) in its window so many frames after it was the still, 0..period."""
-        share = frames / self._ways.period
-        ways = (self._ways.back(frames), self._ways.ahead(self._ways.period - frames))
+        share = frames / self.period
+        ways = self.ways(frames)
         trusts = [self._carried(self._trust, way) for way in ways]
         first = (1 - share) * trusts[0]
         second = share * trusts[1]
@@ -109,6 +111,30 @@ class Flow:
         wanted = self._mixed(self._energy, ways, weight)
         mix = self._blended(ways, weight)
         return self._with_contrast(mix, low, wanted)
+
+    @property
+    def period(self) -> float:
+        """Frames after which the layer repeats."""
+        return self.trajectories.period
+
+    def ways(self, frames: float) -> tuple[Array, Array]:
+        """For each cell, where its content was when the cycle began and where it ends."""
+        return self.trajectories.back(frames), self.trajectories.ahead(self.period - frames)
+
+    def look_up(self, way: Array, how: int | None = None) -> Array:
+        """The layer (h, w, C) in its window, each pixel from its way (pixels) off.
+
+        how: one of OpenCV's interpolations; None takes the best that the size allows.
+        """
+        places = floats(self.in_pixels(way) + self._base)
+        if how is None:
+            small = places.size <= 2 * _SMALL
+            how = cv2.INTER_LANCZOS4 if small else cv2.INTER_CUBIC
+        return looked_up(self._source, places, how)
+
+    def in_pixels(self, way: Array) -> Array:
+        """A quantity of all cells, for the pixels of the window only."""
+        return self._window.cut(self._inner(way))
 
     def _inner(self, cells: Array) -> Array:
         m = self._margin
@@ -125,14 +151,9 @@ class Flow:
 
     def _blended(self, ways: tuple[Array, Array], weight: Array) -> Array:
         """The plain blend of both look-ups, bicubic, in the window."""
-        first, second = (self._moved(way) for way in ways)
-        share = self._window.cut(self._inner(weight))
+        first, second = (self.look_up(way) for way in ways)
+        share = self.in_pixels(weight)
         return floats(cv2.blendLinear(first, second, 1 - share, share))
-
-    def _moved(self, way: Array) -> Array:
-        places = floats(self._window.cut(self._inner(way)) + self._base)
-        small = places.size <= 2 * _SMALL
-        return looked_up(self._source, places, cv2.INTER_LANCZOS4 if small else cv2.INTER_CUBIC)
 
     def _with_contrast(self, mix: Array, low: Array, wanted: Array) -> Array:
         """The blend with its detail raised to the mean energy of both look-ups.
