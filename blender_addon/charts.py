@@ -27,7 +27,9 @@ def draw_own(owner: Any) -> None:
         return
     if settings.charts is None:
         settings.charts = bpy.data.node_groups.new(_GROUP, "ShaderNodeTree")
-    owner.curve = settings.charts.nodes.new("ShaderNodeFloatCurve").name
+    node = settings.charts.nodes.new("ShaderNodeFloatCurve")
+    node.name = owner.curve or node.name
+    owner.curve = node.name
 
 
 def node_of(owner: Any) -> Any:

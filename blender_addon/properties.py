@@ -164,7 +164,8 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         default=Spacing.EVEN.value,
         update=_spacing_chosen,
     )
-    curve: StringProperty(options={"HIDDEN"})
+    # Always the same name: a preset sets it in files that have no curve yet.
+    curve: StringProperty(default="Usual", options={"HIDDEN"})
     charts: PointerProperty(type=bpy.types.NodeTree, options={"HIDDEN"})
     repeat: EnumProperty(
         name="Repeat",

@@ -422,7 +422,7 @@ def _require_keys(shot: Shot) -> None:
     for first, second in pairwise(shot.keys):
         if first.frame >= second.frame:
             raise BadInput(
-                f"{first.path.name} and {second.path.name} begin on the same frame, "
-                f"{second.frame}.",
-                fix="Move one of the two strips.",
+                f"{first.path.name or 'A key'} and {second.path.name or 'the next'} begin on the "
+                f"same frame, {second.frame}.",
+                fix="Move one of the two.",
             )

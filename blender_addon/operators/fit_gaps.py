@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # ruff: noqa: TID252
-"""List the gaps, so that each can get a count of its own."""
+"""List the gaps, so that each can get a timing of its own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .verb import Verb
 class TWEENCEL_OT_fit_gaps(Verb, bpy.types.Operator):
     bl_idname = "tweencel.fit_gaps"
     bl_label = "Set Each Gap"
-    bl_description = "List the gaps of the selection, to give some of them a count of their own"
+    bl_description = "List the gaps of the selection, to give some of them a timing of their own"
     bl_options = {"UNDO"}
 
     def act(self, context: bpy.types.Context) -> str | None:

@@ -103,7 +103,7 @@ def _draw_own(column: Any, settings: Any, gap: Any) -> None:
     column.prop(gap, "cut")
     if gap.cut:
         return
-    column.prop(gap, "fill")
+    column.prop(gap, "fill", text="Fill")
     if not gap.fill:
         column.prop(gap, "count", text="Count")
     if gap.fill or settings.fit == Fit.ROOM.value:

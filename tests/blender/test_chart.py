@@ -15,6 +15,7 @@ import pytest
 from blender_addon import charts
 from blender_addon.panels import chart
 from blender_addon.panels.timing import TWEENCEL_PT_timing
+from blender_addon.presets import preset_script
 from blender_addon.properties import fit_gaps, wish_of
 from blender_addon.shot import GapWish, Key, Repeat, Shot, Tick, Wish, gap_views, plan
 from protocol.errors import BadInput
@@ -127,6 +128,15 @@ def test_choosing_custom_again_keeps_the_curve(at: Stage) -> None:
     at.settings.spacing = "even"
     at.settings.spacing = "custom"
     assert wish_of(at.settings) == before
+
+
+def test_a_preset_with_a_drawn_chart_gives_a_curve_to_a_file_that_has_none(at: Stage) -> None:
+    at.settings.spacing = "custom"
+    script = preset_script(at.settings)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    exec(script, {})
+    assert charts.node_of(at.settings) is not None
+    assert isinstance(wish_of(at.settings).spacing, Curve)
 
 
 def test_the_curve_of_a_gap_that_is_no_more_is_removed(at: Stage) -> None:
