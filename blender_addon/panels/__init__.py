@@ -20,8 +20,8 @@ CLASSES = (
     *main_menu.CLASSES,
     *engine_menu.CLASSES,
     *backend.CLASSES,
-    *timing.CLASSES,
     *inbetween.CLASSES,
+    *timing.CLASSES,
     *jobs.CLASSES,
 )
 

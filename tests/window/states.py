@@ -92,7 +92,26 @@ def look_at_all(desk: Desk) -> Iterator[float]:
     yield from desk.settle()
 
 
+def draw_charts(desk: Desk) -> Iterator[float]:
+    """A gap of each kind: slow out, a curve of its own, on twos."""
+    desk.settings.spacing = "slow_out"
+    yield from desk.press("tweencel.fit_gaps")
+    first, second, _ = desk.settings.gaps
+    first.own = second.own = True
+    first.spacing, second.on = "custom", "2"
+    line = bpy.data.node_groups[".Tweencel Charts"].nodes[-1].mapping
+    line.curves[0].points.new(0.35, 0.7)
+    line.update()
+
+
+def forget_charts(desk: Desk) -> None:
+    desk.settings.spacing = "even"
+    for gap in desk.settings.gaps:
+        gap.own = False
+
+
 def generate(desk: Desk) -> Iterator[float]:
+    forget_charts(desk)
     yield from desk.press("tweencel.generate")
     yield from desk.wait(lambda: bool(desk.session.works), "a job")
 
@@ -112,11 +131,13 @@ def select_one(desk: Desk) -> Iterator[float]:
     yield from desk.press("tweencel.generate")
 
 
-def full_size(engine: str) -> Callable[[Desk], Iterator[float]]:
+def full_size(engine: str, prefetch: bool) -> Callable[[Desk], Iterator[float]]:
     def act(desk: Desk) -> Iterator[float]:
         yield from desk.one_area("SEQUENCE_EDITOR")
         yield from lay_keys(desk, "1080")
         desk.settings.engine = engine
+        # While Blender renders ahead, each change of a strip waits until it has stopped.
+        desk.scene.sequence_editor.use_prefetch = prefetch
         known = len(desk.session.works)
         desk.times.clear()
         yield from desk.press("tweencel.generate")
@@ -124,7 +145,10 @@ def full_size(engine: str) -> Callable[[Desk], Iterator[float]]:
         began = time.monotonic()
         yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 400)
         made, seconds = len(desk.job.landed), time.monotonic() - began
-        desk.print_times(f"1080p with {engine}, {made} frames in {seconds:.1f} s")
+        desk.print_times(
+            f"1080p with {engine}, {made} frames in {seconds:.1f} s,"
+            f" prefetch {'on' if prefetch else 'off'}"
+        )
 
     return act
 
@@ -158,6 +182,7 @@ STATES = (
     State("not_connected", open_sequencer),
     State("connected", connect, lambda desk: bool(desk.session.engines)),
     State("keys", lay_keys),
+    State("charts", draw_charts),
     State(
         "running",
         generate,
@@ -169,6 +194,7 @@ STATES = (
     State("error", select_one, lambda desk: desk.live.get().notice is not None),
     State("view3d", open_view3d, parts={"": "area"}),
     State("image_editor", open_image_editor, parts={"": "area"}),
-    State("1080p", full_size("crossfade"), parts={}),
-    State("1080p_rife", full_size("rife"), parts={}),
+    State("1080p", full_size("crossfade", prefetch=True), parts={}),
+    State("1080p_no_prefetch", full_size("crossfade", prefetch=False), parts={}),
+    State("1080p_rife", full_size("rife", prefetch=False), parts={}),
 )

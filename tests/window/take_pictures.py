@@ -59,7 +59,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--tweencel", required=True, help="the tweencel program")
     parser.add_argument("--zip", type=Path, help="an extension that is built already")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
-    parser.add_argument("--size", default="1600x1000", help="of the screen, in pixels")
+    parser.add_argument("--size", default="1600x1360", help="of the screen, in pixels")
     parser.add_argument("--only", nargs="*", help="take only the pictures of these states")
     parser.add_argument("--until", help="end after this state")
     return parser.parse_args()
