@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .alpha import Array
-from .geodesic import Mask, nearest, numbered
+from .geodesic import FAR, Mask, nearest, numbered
 from .sampling import floats
 
 BAND = 0.012
@@ -34,7 +34,7 @@ def snapped(picture: Array, inside: Mask, band: float) -> Mask:
     """
     if inside.all() or not inside.any():
         return inside
-    away = _depth(inside)
+    away = depth_of(inside)
     edge = inside & (away <= band)
     core = inside & (away > band)
     rows, columns = np.nonzero(edge)
@@ -55,7 +55,7 @@ def rimless(inside: Mask, width: float) -> Mask:
     """
     if inside.all() or not inside.any():
         return inside
-    away = _depth(inside)
+    away = depth_of(inside)
     inner = inside & (away > width)
     numbers = numbered(inside)
     before = np.bincount(numbers.ravel())
@@ -93,14 +93,16 @@ def feathered(inside: Mask, width: float) -> Array:
     """
     if inside.all():
         return np.ones(inside.shape, np.float32)
-    share = np.clip(_depth(inside) / np.float32(max(width, 1.0)), 0, 1)
+    share = np.clip(depth_of(inside) / np.float32(max(width, 1.0)), 0, 1)
     return (share * share * (3 - 2 * share)).astype(np.float32)
 
 
-def _depth(inside: Mask) -> Array:
+def depth_of(inside: Mask) -> Array:
     """How far (H, W) each pixel is from what lies outside, in pixels."""
     framed = np.pad(inside, 1, mode="edge").astype(np.uint8)
-    return floats(cv2.distanceTransform(framed, cv2.DIST_L2, 5))[1:-1, 1:-1]
+    # With nothing outside OpenCV answers with the largest of all numbers.
+    away = floats(cv2.distanceTransform(framed, cv2.DIST_L2, 5))[1:-1, 1:-1]
+    return np.minimum(away, np.float32(FAR))
 
 
 def _likelihood(

@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 from .alpha import Array
-from .edges import mirrored
+from .edges import depth_of, mirrored
 from .geodesic import Mask
 from .sampling import coarser, finer, floats, looked_up, padded, places_of, softer
 from .strokes import Grid
 from .trajectories import Trajectories, shifted, trace
 
-INSET = 0.002
+INSET = 0.0015
 """The outermost share of a picture is often odd, and would be dragged along as a stripe."""
 
 _LOW, _LEAST_LOW = 0.014, 6.0
@@ -31,6 +31,12 @@ _LOW, _LEAST_LOW = 0.014, 6.0
 plainly."""
 _WEAK = 0.006
 """Share of the long side outside the mask at which a look-up counts half."""
+_DOUBT = 0.005
+"""Share of the long side inside the mask where trust begins to fall: what lies next to an edge
+often has a halo of it, which would be dragged along as a ridge."""
+_SHADE = 0.03
+"""Share of the long side from the mask's edge within which large-scale shading stays where it is:
+it belongs to what stands there, and would be dragged along as a ridge."""
 _MOST_GAIN = 1.8
 _SMALL = 400_000
 """Windows of up to so many pixels are looked up with eight taps a side: small pictures hold finer
@@ -90,13 +96,14 @@ class Flow:
         self._source, held = _canvas(still, inside, window, m)
         self._low, self._energy, self._trust = _statistics(self._source, held, grid)
         self._sigma = _low(grid)
+        self._shade = _shade(inside, window)
         self._base = places_of(window.rows.stop - grid.top, window.columns.stop - grid.left)
         self._base += m * grid.cell
 
     @property
     def bytes_held(self) -> int:
         """Memory that the layer keeps while it plays: it does not depend on the period."""
-        kept = (self._source, self._low, self._energy, self._trust, self._base)
+        kept = (self._source, self._low, self._energy, self._trust, self._shade, self._base)
         return sum(a.nbytes for a in (*kept, self.trajectories.along, self.trajectories.against))
 
     def at(self, frames: float) -> Array:
@@ -161,13 +168,14 @@ class Flow:
         Two unlike textures lose up to half of their variance in a blend, equal ones lose nothing:
         the loss is measured, place by place.
         """
+        shade = low + (self._inner(self._low) - low) * self._shade
         smooth = self._window.cut(low)
         detail = floats(cv2.subtract(mix, smooth))
         found = _energy(detail, self._window.grid.cell, wanted.shape, self._sigma)
         gain = np.sqrt((wanted + 1e-7) / (found + 1e-7))
         gain = floats(np.clip(gain, 1, _MOST_GAIN))
         raised = self._window.cut(np.repeat(gain[..., None], mix.shape[2], axis=2))
-        return floats(cv2.add(cv2.multiply(detail, raised), smooth))
+        return floats(cv2.add(cv2.multiply(detail, raised), self._window.cut(floats(shade))))
 
 
 class Swing:
@@ -243,9 +251,20 @@ def _statistics(source: Array, held: Mask, grid: Grid) -> tuple[Array, Array, Ar
     energy = _energy(detail, grid.cell, low.shape, sigma)
     if held.all() or not held.any():
         return low, energy, np.ones(energy.shape, np.float32)
-    away = floats(cv2.distanceTransform((~held).astype(np.uint8), cv2.DIST_L2, 5))
+    safe = cv2.distanceTransform(held.astype(np.uint8), cv2.DIST_L2, 5) > _DOUBT * grid.long
+    safe = safe if safe.any() else held
+    away = floats(cv2.distanceTransform((~safe).astype(np.uint8), cv2.DIST_L2, 5))
     trust = 1 / (1 + (coarser(away, *size) / np.float32(_WEAK * grid.long)) ** 2)
     return low, energy, floats(trust)
+
+
+def _shade(inside: Mask, window: Window) -> Array:
+    """How much (h, w, 1), 0..1, the large-scale shading of each cell stays where it is."""
+    cell = window.grid.cell
+    depth = depth_of(inside)[window.rows, window.columns]
+    depth = padded(depth, window.height * cell, window.width * cell)
+    cells = coarser(depth, window.height, window.width) / np.float32(_SHADE * window.grid.long)
+    return np.exp(-(np.minimum(cells, 10) ** 2))[..., None]
 
 
 def _energy(detail: Array, cell: int, shape: tuple[int, ...], sigma: float) -> Array:

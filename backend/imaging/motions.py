@@ -48,10 +48,9 @@ def _drift(part: Mask) -> Array:
 
 
 def _water(part: Mask) -> Array:
-    """Along the longer side, with slow turns; far water (high up in the picture) is slower."""
-    along = _axis(part)
+    """Level, with slow turns; far water (high up in the picture) is slower."""
     depth = _depth(part)[..., None]
-    return floats((_uniform(part, along) + 0.35 * _eddies(part, 0.3)) * (0.45 + 0.55 * depth))
+    return floats((_uniform(part, _RIGHT) + 0.35 * _eddies(part, 0.3)) * (0.45 + 0.55 * depth))
 
 
 def _fall(part: Mask) -> Array:
@@ -158,14 +157,6 @@ def _depth(part: Mask) -> Array:
     rows = np.nonzero(part.any(1))[0]
     down = (np.arange(part.shape[0], dtype=np.float32) - rows[0]) / max(len(rows) - 1, 1)
     return floats(np.broadcast_to(np.clip(down, 0, 1)[:, None], part.shape))
-
-
-def _axis(part: Mask) -> Array:
-    """The unit vector of the direction in which a part is longest, rightwards or down."""
-    places = np.argwhere(part)[:, ::-1].astype(np.float64)
-    spread = np.cov(places.T) if len(places) > 1 else np.eye(2)
-    axis = np.linalg.eigh(spread)[1][:, -1]
-    return (axis if axis[np.argmax(np.abs(axis))] > 0 else -axis).astype(np.float32)
 
 
 def _ends(part: Mask) -> tuple[tuple[int, int], tuple[int, int]]:
