@@ -8,9 +8,18 @@ from types import ModuleType
 
 def _rooms() -> list[ModuleType]:
     """The rooms with something to register, in order."""
-    from . import keymap, live, operators, panels, preferences, properties, thumbnails
+    from . import (
+        keymap,
+        live,
+        operators,
+        panels,
+        preferences,
+        properties,
+        source_props,
+        thumbnails,
+    )
 
-    return [preferences, properties, thumbnails, live, operators, panels, keymap]
+    return [preferences, properties, source_props, thumbnails, live, operators, panels, keymap]
 
 
 def register() -> None:

@@ -17,14 +17,14 @@ class KeyFrame(NamedTuple):
     breakdown: bool = False
 
 
-def grease_pencil_key_frames(objects: Iterable[Any]) -> list[KeyFrame]:
-    """The frames on which a layer that is seen has a drawing, in order."""
+def grease_pencil_key_frames(objects: Iterable[Any], only: str = "") -> list[KeyFrame]:
+    """The frames on which a layer that is seen, or the layer `only`, has a drawing, in order."""
     return _gathered(
         (frame.frame_number, frame.keyframe_type)
         for one in objects
         if one.type == "GREASEPENCIL"
         for layer in one.data.layers
-        if not layer.hide
+        if (layer.name == only if only else not layer.hide)
         for frame in layer.frames
     )
 

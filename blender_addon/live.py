@@ -29,6 +29,7 @@ from .preferences import preferences_of
 from .properties import settings_of, wish_of
 from .session import Contact, Session
 from .shot import Plan, Shot, plan, shown
+from .storage import safe_name
 from .work import Order, Work
 
 VERSION = "0.1.0"
@@ -146,11 +147,15 @@ class Live:
         """
         scene = vse.editing_scene(context)
         settings = settings_of(scene)
-        shot = capture.selected_shot(context)
+        shot = capture.survey(context)
         sheet = plan(shot, wish_of(settings))
         self.session.require_backend()
         engine = self.engine_of(settings)
+        if vse.open_level(scene) is None:  # keys of another editor
+            scene.sequence_editor_create()
         timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
+        if shot.take is not None:
+            shot = shot.take(keys_folder(output_folder(settings), shot.name))
         order = Order(
             keys=tuple(key.path for key in shot.keys),
             gaps=sheet.gaps,
@@ -341,6 +346,14 @@ def output_folder(settings: Any) -> Path:
     if bpy.data.filepath:
         return Path(bpy.data.filepath).parent / "tweencel"
     return user_folder("frames")
+
+
+def keys_folder(parent: Path, name: str) -> Path:
+    """A folder for keys that Blender renders; earlier jobs go on with theirs."""
+    number = 1
+    while (folder := parent / f"{safe_name(name)}_keys_v{number:03d}").exists():
+        number += 1
+    return folder
 
 
 def user_folder(name: str, create: bool = True) -> Path:

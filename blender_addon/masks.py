@@ -6,6 +6,7 @@ Pencil layer. The functions are generators that return what they made; between t
 left changed. A step is a render of one mask or takes a few milliseconds.
 
 `feather` softens the edge over about so many pixels to each side, beyond what the mask itself has.
+`invert` holds what is white instead.
 """
 
 from __future__ import annotations
@@ -32,7 +33,14 @@ Making = Generator[None, None, list[Made]]
 
 
 def mask_frames(
-    mask: Any, frames: Sequence[int], size: Size, folder: Path, name: str, *, feather: float = 0
+    mask: Any,
+    frames: Sequence[int],
+    size: Size,
+    folder: Path,
+    name: str,
+    *,
+    feather: float = 0,
+    invert: bool = False,
 ) -> Making:
     """A mask datablock at frames: splines, feather, layers, animation, parents as Blender has them.
 
@@ -44,7 +52,7 @@ def mask_frames(
             _render_mask(mask, frame, size, raw)
             grey = pixels.read_targa(raw)
         yield
-        made.append((yield from _finish(grey, frame, folder, name, feather)))
+        made.append((yield from _finish(grey, frame, folder, name, feather, invert)))
     return made
 
 
@@ -58,6 +66,7 @@ def layer_frames(
     name: str,
     *,
     feather: float = 0,
+    invert: bool = False,
 ) -> Making:
     """What a Grease Pencil layer covers, through the scene's camera: its alpha.
 
@@ -71,7 +80,7 @@ def layer_frames(
             )
             grey = np.ascontiguousarray(pixels.read_targa(next(drawn).path)[..., 3])
         yield
-        made.append((yield from _finish(grey, frame, folder, name, feather)))
+        made.append((yield from _finish(grey, frame, folder, name, feather, invert)))
     return made
 
 
@@ -84,6 +93,7 @@ def image_frames(
     *,
     alpha: bool = False,
     feather: float = 0,
+    invert: bool = False,
 ) -> Making:
     """A painted image as it is now in Blender, saved or not: its brightness, or its alpha.
 
@@ -93,16 +103,16 @@ def image_frames(
     grey = yield from pixels.feathered(grey, feather)
     made = []
     for frame in dict.fromkeys(frames):
-        made.append((yield from _finish(grey, frame, folder, name, 0)))
+        made.append((yield from _finish(grey, frame, folder, name, 0, invert)))
     return made
 
 
 def _finish(
-    grey: pixels.Grey, frame: int, folder: Path, name: str, feather: float
+    grey: pixels.Grey, frame: int, folder: Path, name: str, feather: float, invert: bool
 ) -> Generator[None, None, Made]:
     soft = yield from pixels.feathered(grey, feather)
     path = folder / frame_name(name, frame, _PNG)
-    yield from pixels.write_grey(path, soft)
+    yield from pixels.write_grey(path, np.bitwise_not(soft) if invert else soft)
     return Made(frame, path)
 
 

@@ -20,7 +20,7 @@ class TWEENCEL_OT_fit_gaps(Verb, bpy.types.Operator):
 
     def act(self, context: bpy.types.Context) -> str | None:
         settings = settings_of(vse.editing_scene(context))
-        fit_gaps(settings, counts(capture.selected_shot(context), wish_of(settings)))
+        fit_gaps(settings, counts(capture.survey(context), wish_of(settings)))
         return None
 
 

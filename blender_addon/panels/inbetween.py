@@ -53,7 +53,7 @@ def _draw_source(layout: Any, context: bpy.types.Context, settings: Any) -> None
 def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None, list[Line]]:
     """The keys that are selected, if they can be read, and what the panel says of them."""
     try:
-        shot = capture.selected_shot(context)
+        shot = capture.survey(context)
     except TweencelError as problem:
         return None, error_lines(problem)
     notes = [Line(note, "INFO") for note in shot.notes]

@@ -65,7 +65,7 @@ def _settings_column(layout: Any) -> Any:
 
 def _draw_gaps(layout: Any, context: bpy.types.Context, settings: Any) -> None:
     try:
-        views = gap_views(capture.selected_shot(context), wish_of(settings))
+        views = gap_views(capture.survey(context), wish_of(settings))
     except TweencelError:  # told where the keys are shown
         return
     for view in views:
