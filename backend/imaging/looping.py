@@ -41,6 +41,9 @@ _MOST_GAIN = 1.8
 _SMALL = 400_000
 """Windows of up to so many pixels are looked up with eight taps a side: small pictures hold finer
 detail, and there the time is short."""
+_START = 0.15
+"""Turns: where it moves most, a swing begins as the still and at its middle speed, so that its seam
+is a step like the others."""
 _MARGIN = 0.15
 """A layer is continued at most so far beyond its window; farther out it stays the same."""
 
@@ -199,8 +202,10 @@ class Swing:
 
     def at(self, frames: float) -> Array:
         """The layer (h, w, C) in its window, 0..period."""
-        angle = np.float32(2 * np.pi) * (frames / self._period - self._turns)
-        places = self._base - self._window.cut(self._reach * np.sin(angle)[..., None])
+        start = np.float32(2 * np.pi) * (_START + self._turns.max() - self._turns)
+        angle = start + np.float32(2 * np.pi * frames / self._period)
+        side = np.sin(angle) - np.sin(start)
+        places = floats(self._base - self._window.cut(self._reach * side[..., None]))
         return looked_up(self._still, places, cv2.INTER_CUBIC)
 
 

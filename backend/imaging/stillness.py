@@ -97,7 +97,7 @@ class Loop:
         paint = self._paint
         for layer in self.layers:
             frames = number % layer.period
-            if frames == 0 and isinstance(layer.moving, Flow):
+            if frames == 0:  # every layer begins as the still
                 continue
             paint = self._laid(layer, frames, paint, result)
         return result
