@@ -28,9 +28,9 @@ from .link import Connect
 from .preferences import preferences_of
 from .properties import settings_of, wish_of
 from .session import Contact, Session
-from .shot import Plan, Shot, plan, shown
-from .storage import safe_name
-from .work import Order, Work
+from .shot import Plan, Shot, breakdowns_of, keys_of, plan, shown
+from .storage import INPUTS, Folder
+from .work import Order, Sketch, Work, between
 
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
@@ -154,22 +154,44 @@ class Live:
         if vse.open_level(scene) is None:  # keys of another editor
             scene.sequence_editor_create()
         timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
-        if shot.take is not None:
-            shot = shot.take(keys_folder(output_folder(settings), shot.name))
-        order = Order(
-            keys=tuple(key.path for key in shot.keys),
-            gaps=sheet.gaps,
-            engine=engine,
-            parent=output_folder(settings),
-            name=shot.name,
+        folder = Folder.make(output_folder(settings), shot.name)
+        try:
+            taken = shot.take(folder.path / INPUTS) if shot.take else shot
+            order = self._order(context, taken, sheet, engine, folder)
+            work = self.session.generate(order, folder=folder)
+        except TweencelError:
+            folder.discard()
+            raise
+        self._place(scene, taken, sheet, work)
+        self.notice = None
+        return work
+
+    def _order(
+        self,
+        context: bpy.types.Context,
+        shot: Shot,
+        sheet: Plan,
+        engine: EngineSpec,
+        folder: Folder,
+    ) -> Order:
+        settings = settings_of(vse.editing_scene(context))
+        wish = wish_of(settings)
+        inputs = folder.path / INPUTS
+        extras = capture.extras(context, shot, sheet, inputs, sketches=engine.can.sketches)
+        return between(
+            [key.path for key in keys_of(shot, sheet)],
+            sheet.gaps,
+            engine,
+            folder.path.parent,
+            shot.name,
+            breakdowns=breakdowns_of(shot),
+            masks=extras.masks,
+            sketches=[Sketch(*guide) for guide in extras.guides],
+            even_motion=wish.even_motion,
             params=param_props.values(settings, engine),
             seed=settings.seed,
             facts=_facts(settings, sheet),
         )
-        work = self.session.generate(order)
-        self._place(scene, shot, sheet, work)
-        self.notice = None
-        return work
 
     def _place(self, scene: bpy.types.Scene, shot: Shot, sheet: Plan, work: Work) -> None:
         try:
@@ -348,14 +370,6 @@ def output_folder(settings: Any) -> Path:
     return user_folder("frames")
 
 
-def keys_folder(parent: Path, name: str) -> Path:
-    """A folder for keys that Blender renders; earlier jobs go on with theirs."""
-    number = 1
-    while (folder := parent / f"{safe_name(name)}_keys_v{number:03d}").exists():
-        number += 1
-    return folder
-
-
 def user_folder(name: str, create: bool = True) -> Path:
     """A folder of the add-on's own in the user's Blender profile."""
     try:
@@ -382,7 +396,9 @@ def _generated(sheet: Plan) -> str:
 
 def _facts(settings: Any, sheet: Plan) -> dict[str, Any]:
     return {
-        "timing": {"fit": settings.fit, "step": settings.step, "spacing": settings.spacing},
+        "timing": {
+            name: getattr(settings, name) for name in ("fit", "step", "spacing", "hold", "repeat")
+        },
         "sheet": [
             {"key": e.drawing.key, "t": e.drawing.t, "frame": e.frame, "hold": e.hold}
             for e in sheet.sheet

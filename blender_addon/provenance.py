@@ -69,6 +69,8 @@ def describe(work: Work, software: Mapping[str, str]) -> dict[str, Any]:
         "seed": job.seed,
         "keys": [_key(work, path) for path in order.keys],
         "gaps": [list(times) for times in order.gaps],
+        "files": [_key(work, path) for path in order.files],
+        "task": msgspec.to_builtins(job.task or order.task),
         "frames": _frames(work),
         **order.facts,
         "software": {"protocol": ".".join(map(str, PROTOCOL_VERSION)), **software},

@@ -14,29 +14,31 @@ import msgspec
 from protocol.endpoint import Endpoint
 from protocol.engines import EngineSpec
 from protocol.errors import MissingFile
-from protocol.jobs import Inbetween, JobId
+from protocol.jobs import JobId, Task
 from protocol.params import Value
 
 from .journal import Journal
 from .ledger import Job
 from .storage import Folder
-from .work import Order, Work
+from .work import Order, Work, filled
 
 _log = logging.getLogger(__name__)
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """One open job. `digests` by the key's path; they are there before the job is sent."""
+    """One open job. `digests` by the file's path; they are there before the job is sent."""
 
-    tweencel: int = 1
+    tweencel: int = 2
     backend: str
     """A fingerprint of the backend's and our key; neither key can be had from it."""
     job: JobId
     engine: EngineSpec
     params: dict[str, Value]
     seed: int
-    keys: tuple[str, ...]
-    gaps: tuple[tuple[float, ...], ...]
+    files: tuple[str, ...]
+    task: Task
+    """A draft, as in the order."""
+    numbers: tuple[int, ...]
     folder: str
     name: str
     facts: dict[str, Any] = {}
@@ -110,8 +112,9 @@ def _note(work: Work, backend: str) -> Note:
         engine=order.engine,
         params=dict(work.job.params),
         seed=work.job.seed,
-        keys=tuple(str(path.absolute()) for path in order.keys),
-        gaps=order.gaps,
+        files=tuple(str(path.absolute()) for path in order.files),
+        task=order.task,
+        numbers=order.numbers,
         folder=str(work.folder.path.absolute()),
         name=work.folder.name,
         facts=dict(order.facts),
@@ -128,11 +131,11 @@ def _decoded(text: bytes) -> Note | None:
 
 
 def _work(note: Note) -> Work:
-    keys = tuple(Path(key) for key in note.keys)
     folder = Path(note.folder)
     order = Order(
-        keys=keys,
-        gaps=note.gaps,
+        files=tuple(Path(file) for file in note.files),
+        task=note.task,
+        numbers=note.numbers,
         engine=note.engine,
         parent=folder.parent,
         name=note.name,
@@ -146,7 +149,7 @@ def _work(note: Note) -> Work:
         engine=note.engine.id,
         params=note.params,
         seed=note.seed,
-        total=sum(map(len, note.gaps)),
+        total=len(note.task.slots()),
         task=task,
         # It may have been sent, so we ask for it first; a backend that lacks it says so.
         accepted=task is not None,
@@ -157,7 +160,7 @@ def _work(note: Note) -> Work:
     return work
 
 
-def _task(note: Note, digests: Mapping[str, str]) -> Inbetween | None:
-    if any(key not in digests for key in note.keys):
+def _task(note: Note, digests: Mapping[str, str]) -> Task | None:
+    if any(file not in digests for file in note.files):
         return None
-    return Inbetween(keys=tuple(digests[key] for key in note.keys), gaps=note.gaps)
+    return filled(note.task, [digests[file] for file in note.files])

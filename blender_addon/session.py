@@ -16,7 +16,7 @@ from pathlib import Path
 from protocol.endpoint import Endpoint
 from protocol.engines import EngineSpec
 from protocol.errors import BackendBroken, BackendNotRunning, BadInput, TweencelError
-from protocol.jobs import Inbetween
+from protocol.jobs import Task
 from protocol.limits import CHUNK, WINDOW, Limits
 from protocol.messages import Data, Ping, Put, Reply, Welcome
 from protocol.params import complete
@@ -27,14 +27,14 @@ from .link import Connect, Line, Link
 from .provenance import describe
 from .resume import Memory, require_folder
 from .storage import FRAME_SUFFIXES, Folder, Part, hash_slices, inspect_keys, read_range
-from .work import Order, Work
+from .work import Order, Work, filled
 
 _log = logging.getLogger(__name__)
 BUDGET = 0.008
 """Seconds of work in one tick; a single step may end a little later."""
 PING_EVERY = 2.0
 PATIENCE = 6.0
-_Read = tuple[Inbetween, dict[str, int]]
+_Read = tuple[Task, dict[str, int]]
 """What is known once a job's keys were read: the task, and the bytes of each file by digest."""
 _AT_ONCE = 2
 """Messages that are taken before the clock is looked at again."""
@@ -144,23 +144,26 @@ class Session:
 
     # Jobs -----------------------------------------------------------------------------------------
 
-    def generate(self, order: Order, now: float | None = None) -> Work:
+    def generate(
+        self, order: Order, now: float | None = None, folder: Folder | None = None
+    ) -> Work:
         """Take a job on. Nothing is written if it is refused.
 
-        Raises BackendNotRunning, any BadInput, MissingFile or DiskFull.
+        `folder`: the one that was made for it, where some of its files had to be made first; if
+        the job is refused it is the caller's to discard. Raises BackendNotRunning, any BadInput,
+        MissingFile or DiskFull.
         """
         self.require_backend()
-        inspect_keys(order.keys, self.limits)
-        blank = Inbetween(keys=("0" * 64,) * len(order.keys), gaps=order.gaps)
-        blank.check(self.limits)
+        inspect_keys(order.files, self.limits)
+        order.task.check(self.limits)
         job = Job(
             id=uuid.uuid4().hex,
             engine=order.engine.id,
             params=complete(order.engine.params, order.params),
             seed=order.seed,
-            total=len(blank.slots()),
+            total=len(order.task.slots()),
         )
-        work = Work(job, order, Folder.make(order.parent, order.name))
+        work = Work(job, order, folder or Folder.make(order.parent, order.name))
         work.preparing = self._prepare(work)
         try:
             self._write_provenance(work)
@@ -346,7 +349,7 @@ class Session:
 
     def _prepare(self, work: Work) -> Iterator[None]:
         sizes: dict[str, int] = {}
-        for path in dict.fromkeys(work.order.keys):
+        for path in dict.fromkeys(work.order.files):
             digest, size = yield from hash_slices(path)
             if work.digests.get(path, digest) != digest:
                 raise BadInput(
@@ -354,8 +357,8 @@ class Session:
                 )
             work.digests[path], sizes[digest] = digest, size
             self._paths[digest] = path
-        keys = tuple(work.digests[path] for path in work.order.keys)
-        return Inbetween(keys=keys, gaps=work.order.gaps), sizes
+        digests = [work.digests[path] for path in work.order.files]
+        return filled(work.order.task, digests), sizes
 
     def _read_chunk(self, put: Put) -> bytes:
         size = min(self.ledger.uploads.chunk, put.size - put.offset)

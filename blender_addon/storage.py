@@ -30,8 +30,10 @@ from protocol.pictures import PictureInfo, check_same_size, check_size, probe
 SLICE = 512 * 1024
 """Bytes that are read and hashed at a time: 1 to 2 ms."""
 PROVENANCE = "tweencel.json"
+INPUTS = "inputs"
+"""The folder beside the frames for keys, masks and sketches that were made for the job."""
 _HEADER = 64 * 1024
-_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg"}
+_SUFFIXES = {"EXR": ".exr", "PNG": ".png", "JPEG": ".jpg"}
 FRAME_SUFFIXES = tuple(_SUFFIXES.values())
 
 
@@ -139,12 +141,14 @@ class Folder:
         self.path = path
         self.name = name
         self._kept: list[str] = []
+        self._new_parent = False
 
     @classmethod
     def make(cls, parent: Path, name: str) -> Folder:
         """The next free version. Raises DiskFull or MissingFile if it cannot be made."""
         name = safe_name(name)
         with _writing(parent):
+            is_new = not parent.exists()
             parent.mkdir(parents=True, exist_ok=True)
             version = 1 + max((_version(entry.name, name) for entry in parent.iterdir()), default=0)
             while True:
@@ -154,7 +158,9 @@ class Folder:
                 except FileExistsError:
                     version += 1
                     continue
-                return cls(path, name)
+                folder = cls(path, name)
+                folder._new_parent = is_new
+                return folder
 
     def frame_name(self, drawing: int, suffix: str = ".png") -> str:
         """The file name of the `drawing`-th drawing of the shot, keys counted, from 0."""
@@ -193,8 +199,11 @@ class Folder:
         for name in (PROVENANCE, *self._kept):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
+        shutil.rmtree(self.path / INPUTS, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
+            if self._new_parent:
+                self.path.parent.rmdir()
 
 
 def _lines(record: Mapping[str, Any]) -> str:

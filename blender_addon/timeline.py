@@ -26,10 +26,11 @@ from typing import Any, NamedTuple
 import bpy
 
 from protocol.errors import NoRoom
+from protocol.timing import drawings
 
 from . import provenance, vse
 from .ledger import Stage
-from .shot import Plan, Shot
+from .shot import Plan, Shot, keys_of
 from .storage import PROVENANCE as PROVENANCE_FILE
 from .storage import Folder
 from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
@@ -54,11 +55,10 @@ class Label(NamedTuple):
 def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
     """How the elements name the key files. Raises MissingFile or DiskFull if one must be copied."""
     folder.keep(shot.keys[0].path, 0)  # the anchor
-    drawings = [e.drawing for e in plan.sheet]
-    numbers = [number for number, drawing in enumerate(drawings) if drawing.is_key]
+    numbers = [number for number, drawing in enumerate(drawings(plan.gaps)) if drawing.is_key]
     return [
         _relative_name(key.path, folder.path) or folder.keep(key.path, number)
-        for key, number in zip(shot.keys, numbers, strict=True)
+        for key, number in zip(keys_of(shot, plan), numbers, strict=True)
     ]
 
 
@@ -119,7 +119,7 @@ def place(
     for name in names:
         strip.elements.append(name)
     vse.trim_start(strip, 1)
-    _dress(strip, level.strips.get(shot.model))
+    _dress(strip, level.strips.get(shot.model), shot.colourspace)
     _mark(strip, folder.path, label)
     # The keys stay selected, so that the artist can change a number and generate again.
     strip.select = False
@@ -225,10 +225,10 @@ def _folder_path(folder: Path) -> str:
     return path.rstrip("/\\") + "/"
 
 
-def _dress(strip: Any, model: Any) -> None:
+def _dress(strip: Any, model: Any, colourspace: str) -> None:
     strip.blend_type = "ALPHA_OVER"
     strip.alpha_mode = "STRAIGHT"
-    strip.colorspace_settings.name = "sRGB"
+    strip.colorspace_settings.name = colourspace or "sRGB"
     strip.color_tag = _COLOUR
     if model is None or model.type != "IMAGE":
         return

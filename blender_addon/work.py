@@ -6,13 +6,17 @@ It knows no Blender.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from protocol.engines import EngineSpec
+from protocol.jobs import Guide, Inbetween, Task
 from protocol.params import Value
+from protocol.timing import drawings
 
 from .ledger import Job
 from .storage import Folder
@@ -20,10 +24,15 @@ from .storage import Folder
 
 @dataclass(frozen=True)
 class Order:
-    """What to generate, and where the frames are to go: into a new folder in `parent`."""
+    """What to generate, and where the frames are to go: into a new folder in `parent`.
 
-    keys: tuple[Path, ...]
-    gaps: tuple[tuple[float, ...], ...]
+    `task` is a draft: in it the file `files[i]` is called `placeholder(i)`, for its digest is not
+    known yet. `numbers` says for each slot which drawing it is, keys counted, from 0.
+    """
+
+    files: tuple[Path, ...]
+    task: Task
+    numbers: tuple[int, ...]
     engine: EngineSpec
     parent: Path
     name: str = "shot"
@@ -31,6 +40,83 @@ class Order:
     seed: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     """More for the record beside the frames, such as the exposure sheet."""
+
+    @property
+    def keys(self) -> tuple[Path, ...]:
+        """The key drawings of in-betweens; no other job has any."""
+        if not isinstance(self.task, Inbetween):
+            return ()
+        return tuple(self.files[int(key, 16)] for key in self.task.keys)
+
+    @property
+    def gaps(self) -> tuple[tuple[float, ...], ...]:
+        """The times of in-betweens."""
+        return self.task.gaps if isinstance(self.task, Inbetween) else ()
+
+
+class Sketch(NamedTuple):
+    """A file that guides the drawing at time `t` of a gap. `strength` 0..2."""
+
+    gap: int
+    t: float
+    path: Path
+    strength: float = 1.0
+
+
+def between(
+    keys: Sequence[Path],
+    gaps: tuple[tuple[float, ...], ...],
+    engine: EngineSpec,
+    parent: Path,
+    name: str = "shot",
+    *,
+    breakdowns: tuple[int, ...] = (),
+    masks: Sequence[Path] = (),
+    sketches: Sequence[Sketch] = (),
+    even_motion: bool = False,
+    params: Mapping[str, Value] | None = None,
+    seed: int = 0,
+    facts: Mapping[str, Any] | None = None,
+) -> Order:
+    """The order of in-betweens: as protocol.inbetween.Inbetween, with files for digests."""
+    files = list(dict.fromkeys((*keys, *masks, *(sketch.path for sketch in sketches))))
+    called = {path: placeholder(number) for number, path in enumerate(files)}
+    task = Inbetween(
+        keys=tuple(called[key] for key in keys),
+        gaps=gaps,
+        breakdowns=breakdowns,
+        guides=tuple(
+            Guide(gap=gap, t=t, sketch=called[path], strength=strength)
+            for gap, t, path, strength in sketches
+        ),
+        masks=tuple(called[mask] for mask in masks),
+        even_motion=even_motion,
+    )
+    numbers = tuple(n for n, drawing in enumerate(drawings(gaps)) if not drawing.is_key)
+    facts = facts or {}
+    return Order(tuple(files), task, numbers, engine, parent, name, params or {}, seed, facts)
+
+
+def placeholder(number: int) -> str:
+    """Stands for the digest of an order's `number`-th file."""
+    return f"{number:064x}"
+
+
+def filled(task: Task, digests: Sequence[str]) -> Task:
+    """The draft with the files' digests in it."""
+    known = {placeholder(number): digest for number, digest in enumerate(digests)}
+    return msgspec.convert(_replaced(msgspec.to_builtins(task), known), Task)
+
+
+def _replaced(plain: Any, known: Mapping[str, str]) -> Any:
+    match plain:
+        case str():
+            return known.get(plain, plain)
+        case dict():
+            return {key: _replaced(value, known) for key, value in plain.items()}
+        case list() | tuple():
+            return [_replaced(value, known) for value in plain]
+    return plain
 
 
 @dataclass
@@ -55,10 +141,4 @@ class Work:
 
     def name_of(self, index: int, suffix: str = ".png") -> str:
         """The file name of the `index`-th in-between: its number among all drawings, keys too."""
-        gaps = self.order.gaps
-        before = 0
-        for gap, times in enumerate(gaps):
-            before += len(times)
-            if index < before:
-                return self.folder.frame_name(index + gap + 1, suffix)
-        raise IndexError(index)
+        return self.folder.frame_name(self.order.numbers[index], suffix)

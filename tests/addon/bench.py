@@ -10,7 +10,7 @@ from typing import Any
 
 from blender_addon.ledger import Stage
 from blender_addon.session import Contact, Session
-from blender_addon.work import Order, Work
+from blender_addon.work import Order, Work, between
 from tests.fakes.backend import ENDPOINT, ENGINE, FakeBackend
 
 
@@ -40,7 +40,7 @@ class Bench:
             "engine": ENGINE,
             "parent": self.folder / "out",
         }
-        return Order(**(given | changes))
+        return between(**(given | changes))
 
     def generate(self, keys: list[Path], **changes: Any) -> Work:
         return self.session.generate(self.order(keys, **changes), self.now)

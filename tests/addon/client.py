@@ -12,7 +12,7 @@ from pathlib import Path
 
 from blender_addon.journal import Journal
 from blender_addon.session import Contact, Session
-from blender_addon.work import Order
+from blender_addon.work import between
 from protocol.endpoint import read_connection
 
 EACH = 24
@@ -27,7 +27,7 @@ def main(folder: Path, connection: Path) -> None:
     engines = {engine.id: engine for engine in session.engines}
     gap = tuple((i + 1) / (EACH + 1) for i in range(EACH))
     keys = tuple(sorted((folder / "keys").iterdir()))
-    order = Order(keys, (gap,) * (len(keys) - 1), engines["crossfade"], folder / "out", "hop")
+    order = between(keys, (gap,) * (len(keys) - 1), engines["crossfade"], folder / "out", "hop")
     session.on_landed = lambda work, index: print(index, flush=True)
     session.generate(order)
     while True:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from blender_addon.session import Session
-from blender_addon.work import Order, Work
+from blender_addon.work import Work, between
 from protocol.endpoint import Endpoint, read_connection
 from protocol.engines import EngineSpec
 from protocol.errors import BackendNotRunning
@@ -89,5 +89,5 @@ def begin(session: Session, folder: Path, keys: tuple[Path, ...], each: int = 3)
     gap = tuple((i + 1) / (each + 1) for i in range(each))
     gaps = (gap,) * (len(keys) - 1)
     return session.generate(
-        Order(keys=keys, gaps=gaps, engine=engine(session), parent=folder / "out", name="hop")
+        between(keys=keys, gaps=gaps, engine=engine(session), parent=folder / "out", name="hop")
     )

@@ -12,7 +12,7 @@ import pytest
 
 from blender_addon.ledger import Stage
 from blender_addon.session import Contact, Session
-from blender_addon.work import Order
+from blender_addon.work import between
 from protocol.engines import EngineSpec
 from protocol.errors import UnknownEngine
 from protocol.pictures import probe
@@ -95,7 +95,7 @@ def test_a_running_job_is_cancelled_and_the_next_one_runs(session: Session, tmp_
 def test_what_the_backend_refuses_is_shown_with_its_fix(session: Session, tmp_path: Path) -> None:
     keys = drawings(tmp_path / "keys")
     forged = EngineSpec(id="gone", label="Gone", summary="", version="1", jobs=("inbetween",))
-    order = Order(keys=keys, gaps=((0.5,), (0.5,)), engine=forged, parent=tmp_path / "out")
+    order = between(keys=keys, gaps=((0.5,), (0.5,)), engine=forged, parent=tmp_path / "out")
     work = session.generate(order)
     pump(session, lambda: work.job.stage.ended)
     assert isinstance(work.job.error, UnknownEngine)
