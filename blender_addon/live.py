@@ -160,7 +160,7 @@ class Live:
             order = self._order(context, taken, sheet, engine, folder)
             work = self.session.generate(order, folder=folder)
         except TweencelError:
-            folder.discard()
+            folder.discard(also_parent=True)
             raise
         self._place(scene, taken, sheet, work)
         self.notice = None

@@ -194,15 +194,18 @@ class Folder:
             for path in self.path.glob(".*.part"):
                 path.unlink()
 
-    def discard(self) -> None:
-        """Remove what a job without a single frame left, and the folder if it is empty then."""
+    def discard(self, *, also_parent: bool = False) -> None:
+        """Remove what a job without a single frame left, and the folder if it is empty then.
+
+        `also_parent`: the folder around it too, if it was made for this one.
+        """
         for name in (PROVENANCE, *self._kept):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
         shutil.rmtree(self.path / INPUTS, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
-            if self._new_parent:
+            if also_parent and self._new_parent:
                 self.path.parent.rmdir()
 
 
