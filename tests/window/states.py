@@ -136,6 +136,7 @@ def full_size(engine: str, prefetch: bool) -> Callable[[Desk], Iterator[float]]:
         yield from desk.one_area("SEQUENCE_EDITOR")
         yield from lay_keys(desk, "1080")
         desk.settings.engine = engine
+        desk.settings.seed += 1  # no frame is there already
         # While Blender renders ahead, each change of a strip waits until it has stopped.
         desk.scene.sequence_editor.use_prefetch = prefetch
         known = len(desk.session.works)
@@ -155,6 +156,7 @@ def full_size(engine: str, prefetch: bool) -> Callable[[Desk], Iterator[float]]:
 
 def open_view3d(desk: Desk) -> Iterator[float]:
     """The cube of a new file, with keys on its way."""
+    bpy.ops.tweencel.dismiss()
     yield from desk.one_area("VIEW_3D")
     yield from desk.settle()
     cube = desk.scene.objects["Cube"]

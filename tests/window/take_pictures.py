@@ -31,6 +31,8 @@ from demo import draw_keys  # noqa: E402
 HERE = Path(__file__).resolve().parent
 WORK = ROOT / ".nox" / "window"
 SIZES = {"720": (1280, 720), "1080": (1920, 1080)}
+MOST_BYTES = 190_000
+TEXT_END = -60  # right of it a sidebar has its scroll bar and tabs
 LIMIT = 540.0  # seconds for everything that is done in the window
 PROBE = """
 import addon_utils, bpy, json, pathlib, sys
@@ -274,21 +276,29 @@ def report(code: int, out: Path) -> int:
         return 1
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted((WORK / "pictures").glob("*.png")):
-        small(path).save(out / path.name, optimize=True)
-        say(f"{path.name}: {(out / path.name).stat().st_size / 1000:.0f} kB")
+        size = save_small(path, out / path.name)
+        say(f"{path.name}: {size / 1000:.0f} kB")
     return 0
 
 
-def small(path: Path) -> Image.Image:
-    """Without the empty end of a sidebar, in 255 colours."""
-    picture = Image.open(path).convert("RGB")
-    bottom = picture.height
-    if picture.height > picture.width:
-        pixels = np.asarray(picture, np.int16)
-        blank = np.abs(pixels - pixels[-8:-7]).max(2)[:, : picture.width - 40].max(1) <= 4
-        bottom = picture.height - int(np.argmin(blank[::-1])) + 8
-    whole = picture.crop((0, 0, picture.width, min(bottom, picture.height)))
-    return whole.quantize(255, dither=Image.Dither.NONE)
+def save_small(path: Path, target: Path) -> int:
+    """In as many colours as MOST_BYTES allow; how large it became."""
+    whole = trimmed(Image.open(path).convert("RGB"))
+    for colours in (255, 128, 64, 32):
+        whole.quantize(colours, dither=Image.Dither.NONE).save(target, optimize=True)
+        if target.stat().st_size <= MOST_BYTES:
+            break
+    return target.stat().st_size
+
+
+def trimmed(picture: Image.Image) -> Image.Image:
+    """A sidebar without its empty end."""
+    if picture.height <= picture.width:
+        return picture
+    pixels = np.asarray(picture, np.int16)[:, :TEXT_END]
+    empty = np.abs(pixels - pixels[-8:-7]).max((1, 2)) <= 6
+    end = picture.height - int(np.argmin(empty[::-1]))
+    return picture.crop((0, 0, picture.width, min(end + 8, picture.height)))
 
 
 if __name__ == "__main__":
