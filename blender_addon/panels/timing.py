@@ -12,7 +12,7 @@ from protocol.errors import TweencelError
 
 from .. import capture, charts, vse
 from ..properties import is_custom, settings_of, wish_of
-from ..shot import Fit, GapView, gap_views
+from ..shot import Fit, GapView, Repeat, gap_views
 from ..wording import Line, error_lines, gap_lines, gap_title
 from .chart import Palette, icon_of
 from .sidebar import Sidebar, draw_lines, in_every_editor
@@ -34,6 +34,7 @@ class TWEENCEL_PT_timing(Sidebar, bpy.types.Panel):
         layout: Any = self.layout
         settings = settings_of(vse.editing_scene(context))
         _draw_usual(layout, settings)
+        _draw_repeat(layout, settings)
         _draw_gaps(layout, context, settings)
 
 
@@ -43,11 +44,20 @@ def _draw_usual(layout: Any, settings: Any) -> None:
     column.prop(settings, "fill")
     if not settings.fill:
         column.prop(settings, "count")
-    if settings.fill or settings.fit == Fit.ROOM.value:
+    # With a count the way back of a cycle is as long as its drawings are held.
+    if settings.fill or settings.fit == Fit.ROOM.value or settings.repeat == Repeat.CYCLE.value:
         column.prop(settings, "step")
     column.prop(settings, "hold")
     column.prop(settings, "spacing")
     _draw_curve(layout, settings)
+
+
+def _draw_repeat(layout: Any, settings: Any) -> None:
+    column = _settings_column(layout)
+    column.prop(settings, "repeat")
+    if settings.repeat == Repeat.CYCLE.value:
+        column.prop(settings, "closing")
+    column.prop(settings, "even_motion")
 
 
 def _draw_curve(layout: Any, owner: Any) -> None:

@@ -258,10 +258,11 @@ def test_a_cycle_has_one_more_gap(at: Stage) -> None:
     at.add_keys(1, 5)
     at.settings.repeat = "cycle"
     assert "5 to 9: 3 in-betweens" in draw().texts
+    assert "closing" in draw().settings
 
 
 def test_without_keys_the_settings_can_be_made_already(at: Stage) -> None:
-    assert {"fit", "fill", "spacing"} <= set(draw().settings)
+    assert {"fit", "fill", "spacing", "repeat", "even_motion"} <= set(draw().settings)
 
 
 def test_the_panel_is_drawn_in_two_milliseconds(at: Stage) -> None:
