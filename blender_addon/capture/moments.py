@@ -14,6 +14,7 @@ from ..source_props import sources_of  # noqa: TID252
 
 _MOST = 1000
 """As many keys as a backend takes."""
+_PLURAL = re.compile(r"\b(frame|key|marker)s\b")
 _ENTRY = re.compile(r"(-?\d+)(?:\s*-\s*(-?\d+)(?:\s*/\s*(\d+))?)?")
 
 
@@ -22,6 +23,14 @@ class Moments(NamedTuple):
 
     frames: list[KeyFrame]
     how: str
+
+    @property
+    def count(self) -> str:
+        """`3 marked frames`, `1 marker`."""
+        what = self.how.split(" (", maxsplit=1)[0]
+        if len(self.frames) == 1:
+            what = _PLURAL.sub(r"\1", what)
+        return f"{len(self.frames)} {what}"
 
     def within(self, span: range) -> Moments:
         return Moments([one for one in self.frames if one.frame in span], self.how)
@@ -44,7 +53,7 @@ def chosen(scene: Any, times: str, span: range) -> Moments:
     read.
     """
     if times == "LIST":
-        return Moments(listed(sources_of(scene).frame_list), "frames of the list").within(span)
+        return Moments(listed(sources_of(scene).frame_list), "listed frames").within(span)
     if times == "MARKS" or (times == "AUTO" and has_key_marks(scene, span)):
         return Moments(marks(scene), "marked frames").within(span)
     return _markers(scene, span)

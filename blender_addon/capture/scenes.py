@@ -39,7 +39,7 @@ def scene_shot(context: bpy.types.Context) -> Shot:
     picked = _moments(context, wanted, objects)
     if len(picked.frames) < 2:
         raise TooFewKeys(
-            f"There are {len(picked.frames)} {picked.how}.",
+            f"{scene.name} has {picked.count}.",
             fix="Go to each key pose and press Mark Key at Playhead, or choose other frames.",
         )
     shot = Shot(

@@ -82,21 +82,17 @@ def _under_moments(
         if on:
             found.append((max(on, key=lambda strip: strip.channel), moment))
     if len(found) < 2:
+        on_it = picked._replace(frames=[moment for _, moment in found])
         what = strips[0].name if len(strips) == 1 else "The selection"
-        raise TooFewKeys(f"{what} has {_counted(picked, len(found))} on it.", fix=_fix(times))
+        raise TooFewKeys(f"{what} has {on_it.count} on it.", fix=_fix(on_it.how))
     notes.append(f"Keys: the drawings under {len(found)} {picked.how}")
     return found
 
 
-def _counted(picked: moments.Moments, count: int) -> str:
-    what = picked.how.split(" (", maxsplit=1)[0]
-    return f"{count} {what if count != 1 else what.replace('markers', 'marker')}"
-
-
-def _fix(times: str) -> str:
-    if times == "LIST":
+def _fix(how: str) -> str:
+    if how.startswith("listed"):
         return "List two or more frames of the strip, such as 1, 9-17/4."
-    if times == "MARKS":
+    if how.startswith("marked"):
         return "Mark each key drawing of the strip (Mark Key at Playhead): two or more."
     return "Put a marker (M) on each key drawing of the strip: two or more."
 

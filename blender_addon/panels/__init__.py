@@ -11,6 +11,7 @@ from . import (
     jobs,
     main_menu,
     presets,
+    source,
     status_bar,
     timing,
 )
@@ -20,6 +21,7 @@ CLASSES = (
     *main_menu.CLASSES,
     *engine_menu.CLASSES,
     *backend.CLASSES,
+    *source.CLASSES,
     *inbetween.CLASSES,
     *timing.CLASSES,
     *jobs.CLASSES,
