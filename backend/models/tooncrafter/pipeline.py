@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +23,7 @@ from backend.models.tooncrafter import lora
 from backend.models.tooncrafter.checkpoint import Checkpoint
 from backend.models.tooncrafter.decoder import Decoder, References
 from backend.models.tooncrafter.encoder import SCALE, Encoder
+from backend.models.tooncrafter.needs import Keep
 from backend.models.tooncrafter.resampler import Resampler
 from backend.models.tooncrafter.sampler import Branch, Guidance, Noise, Step, sample
 from backend.models.tooncrafter.schedule import schedule
@@ -34,15 +34,6 @@ from backend.models.tooncrafter.unet import UNet
 from protocol.errors import EngineFailed
 
 __all__ = ["Guidance", "Keep", "Keys", "Setting", "Sketches", "Step", "Told", "ToonCrafter", "load"]
-
-
-class Keep(StrEnum):
-    """Where a network waits when it is not needed."""
-
-    DEVICE = "device"
-    HOST = "host"
-    #: Nowhere: it is read from the file again.
-    FILE = "file"
 
 
 @dataclass(frozen=True)
