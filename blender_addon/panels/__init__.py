@@ -23,8 +23,8 @@ CLASSES = (
     *backend.CLASSES,
     *source.CLASSES,
     *inbetween.CLASSES,
-    *timing.CLASSES,
     *jobs.CLASSES,
+    *timing.CLASSES,
 )
 
 

@@ -31,6 +31,7 @@ class TWEENCEL_PT_source(Sidebar, bpy.types.Panel):
             draw_lines(layout, context, [taken])
         column = layout.column()
         column.use_property_split = True
+        column.use_property_decorate = False
         if editor == "VIEW3D":
             _draw_view(column, context, wanted)
         column.prop(wanted, _TIMES[editor])
@@ -91,6 +92,7 @@ class TWEENCEL_PT_mask(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
         layout.use_property_split = True
+        layout.use_property_decorate = False
         wanted = sources_of(capture.scene_of(context))
         layout.prop(wanted, "mask_kind")
         match wanted.mask_kind:
@@ -120,6 +122,7 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
         layout.use_property_split = True
+        layout.use_property_decorate = False
         scene = capture.scene_of(context)
         if refusal := _no_sketches(scene):
             draw_lines(layout, context, [Line(refusal, "INFO")])

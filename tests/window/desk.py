@@ -61,6 +61,10 @@ class Desk:
         return self.scene.tweencel
 
     @property
+    def sources(self) -> Any:
+        return self.scene.tweencel_sources
+
+    @property
     def session(self) -> Any:
         return self.live.get().session
 
@@ -167,18 +171,28 @@ class Desk:
         """Click the button of that operator, wherever in the sidebar it is."""
         x, y = yield from self.find(operator)
         yield from self.click(x, y)
+        yield from self.scroll("WHEELUPMOUSE", 40)
         yield from self.rest()
+
+    def scroll(self, kind: str, steps: int) -> Iterator[float]:
+        region = self.region("UI")
+        x, y = region.x + region.width * 0.5, region.y + region.height - 30
+        yield from self.move(x, y)
+        for _ in range(steps):
+            self.send(kind, "PRESS", x, y)
+            yield TICK / 4
 
     def find(self, operator: str) -> Any:
         """Move down the sidebar and ask Blender what lies under the pointer."""
-        yield from self.settle()
         region = self.region("UI")
-        for part in (0.5, 0.2, 0.8):
+        for part in (0.5, 0.5, 0.2, 0.8):
+            yield from self.settle()
             x = region.x + region.width * part
             for y in range(region.y + region.height - 6, region.y, -9):
                 yield from self.move(x, y)
                 if self.under_pointer().startswith(f"bpy.ops.{operator}("):
                     return x, y
+            yield from self.scroll("WHEELDOWNMOUSE" if part == 0.5 else "WHEELUPMOUSE", 12)
         raise RuntimeError(f"no button {operator} in the sidebar")
 
     def under_pointer(self) -> str:

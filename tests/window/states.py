@@ -139,10 +139,7 @@ def full_size(engine: str, prefetch: bool) -> Callable[[Desk], Iterator[float]]:
         desk.settings.seed += 1  # no frame is there already
         # While Blender renders ahead, each change of a strip waits until it has stopped.
         desk.scene.sequence_editor.use_prefetch = prefetch
-        known = len(desk.session.works)
-        desk.times.clear()
-        yield from desk.press("tweencel.generate")
-        yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
+        yield from generate_again(desk)
         began = time.monotonic()
         yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 400)
         made, seconds = len(desk.job.landed), time.monotonic() - began
@@ -155,29 +152,62 @@ def full_size(engine: str, prefetch: bool) -> Callable[[Desk], Iterator[float]]:
 
 
 def open_view3d(desk: Desk) -> Iterator[float]:
-    """The cube of a new file, with keys on its way."""
+    """A Grease Pencil drawing that was moved and turned from key to key."""
     bpy.ops.tweencel.dismiss()
     yield from desk.one_area("VIEW_3D")
     yield from desk.settle()
-    cube = desk.scene.objects["Cube"]
-    desk.window.view_layer.objects.active = cube
-    cube.select_set(True)
-    for frame in KEY_FRAMES:
-        cube.location.x = frame / 6
-        cube.keyframe_insert("location", frame=frame)
+    desk.scene.render.engine = "BLENDER_WORKBENCH"
+    with desk.override():
+        bpy.ops.object.select_all(action="DESELECT")
+        bpy.data.objects["Cube"].hide_set(True)
+        bpy.data.objects["Cube"].hide_render = True
+        bpy.ops.object.grease_pencil_add(type="MONKEY", location=(0, 0, 0))
+        drawing = bpy.context.active_object
+        for frame in KEY_FRAMES:
+            drawing.location.x, drawing.rotation_euler.y = frame / 8 - 1, frame / 20
+            drawing.keyframe_insert("location", frame=frame)
+            drawing.keyframe_insert("rotation_euler", frame=frame)
+            for layer in drawing.data.layers:
+                if frame > KEY_FRAMES[0]:
+                    layer.frames.copy(KEY_FRAMES[0], frame)
+        bpy.ops.view3d.view_camera()
+    desk.sources.view_take = "DRAWINGS"
     yield from desk.sidebar(WIDTH)
+
+
+def generate_from_view(desk: Desk) -> Iterator[float]:
+    yield from generate_again(desk)
+    yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 240)
+    desk.print_times("Grease Pencil, 720p, with RIFE")
+
+
+def generate_again(desk: Desk) -> Iterator[float]:
+    known = len(desk.session.works)
+    desk.times.clear()
+    yield from desk.press("tweencel.generate")
+    yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
 
 
 def open_image_editor(desk: Desk) -> Iterator[float]:
     yield from desk.one_area("IMAGE_EDITOR")
     image = bpy.data.images.load(str(drawings(desk, "720")[0]))
     image.source = "SEQUENCE"
-    desk.area.spaces.active.image = image
+    space = desk.area.spaces.active
+    space.image = image
+    space.image_user.frame_duration = KEY_FRAMES[-1]
     desk.scene.frame_set(1)
     yield from desk.settle()
     with desk.override():
         bpy.ops.image.view_all(fit_view=True)
     yield from desk.sidebar(WIDTH)
+    for frame in KEY_FRAMES[1:]:
+        desk.scene.frame_set(frame)
+        yield from desk.settle()
+        with desk.override():
+            bpy.ops.tweencel.mark_key()
+    desk.scene.frame_set(1)
+    yield from desk.settle()
+    yield from desk.press("tweencel.mark_key")
 
 
 STATES = (
@@ -195,6 +225,7 @@ STATES = (
     State("done", look_at_in_between, parts={"": "sidebar", "_sequencer": "area"}),
     State("error", select_one, lambda desk: desk.live.get().notice is not None),
     State("view3d", open_view3d, parts={"": "area"}),
+    State("view3d_done", generate_from_view, parts={"": "area"}),
     State("image_editor", open_image_editor, parts={"": "area"}),
     State("1080p", full_size("crossfade", prefetch=True), parts={}),
     State("1080p_no_prefetch", full_size("crossfade", prefetch=False), parts={}),
