@@ -36,9 +36,15 @@ def strips_shot(context: bpy.types.Context) -> Shot:
     if not strips:
         raise TooFewKeys("No image strip is selected.", fix=_SELECT)
     times = sources_of(scene).strip_times
-    marked = any(moments.has_key_marks(scene, _span(strip)) for strip in strips)
+    marks = moments.marks(scene)
+    on_keys = {mark.frame for mark in marks if not mark.breakdown}
+    marked = any(not on_keys.isdisjoint(_span(strip)) for strip in strips)
     if times == "AUTO" and len(strips) > 1 and not marked:
-        found = [(strip, _first(scene, strip)) for strip in strips]
+        every = {mark.frame for mark in marks}
+        found = [
+            (strip, KeyFrame(vse.begin(strip), not every.isdisjoint(_span(strip))))
+            for strip in strips
+        ]
         notes += [
             f"{strip.name} holds several drawings: its first is the key"
             for strip in strips
@@ -60,13 +66,6 @@ def _selected(scene: bpy.types.Scene) -> tuple[list[Any], list[str]]:
     if sources and len(sources) < len(shown):
         notes.append("In-betweens that were made earlier: left aside")
     return sorted(sources or shown, key=vse.begin), notes
-
-
-def _first(scene: bpy.types.Scene, strip: Any) -> KeyFrame:
-    """The strip's first frame; a breakdown if one is marked on the strip."""
-    span = _span(strip)
-    marked = any(mark.frame in span for mark in moments.marks(scene))
-    return KeyFrame(vse.begin(strip), marked)
 
 
 def _under_moments(
