@@ -214,6 +214,7 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         name="Output",
         description="Where the frames go; empty: into the folder tweencel beside the .blend file",
         subtype="DIR_PATH",
+        options={"PATH_SUPPORTS_BLEND_RELATIVE"},
     )
 
 

@@ -10,6 +10,9 @@ import bpy
 _WHERE = ("SEQUENCER_MT_strip", "VIEW3D_MT_object", "VIEW3D_MT_pose", "IMAGE_MT_image")
 VERBS = (
     "tweencel.generate",
+    "tweencel.mark_key",
+    "tweencel.mark_breakdown",
+    "tweencel.clear_marks",
     "tweencel.start_backend",
     "tweencel.stop_backend",
     "tweencel.connect",
