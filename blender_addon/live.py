@@ -20,8 +20,9 @@ from protocol.errors import BackendNotRunning, TweencelError, UnknownEngine
 from protocol.messages import Welcome
 from protocol.timing import Drawing, Exposure
 
-from . import capture, param_props, timeline, vse
+from . import capture, image_targets, param_props, timeline, vse
 from .backend_process import LocalBackend, find_program, running_backend
+from .exposed import Run
 from .journal import Journal
 from .ledger import Stage
 from .link import Connect
@@ -29,7 +30,7 @@ from .preferences import preferences_of
 from .properties import settings_of, wish_of
 from .session import Contact, Session
 from .shot import Plan, Shot, breakdowns_of, keys_of, plan, shown
-from .storage import INPUTS, Folder
+from .storage import EXR_SUFFIX, INPUTS, PROVENANCE, Folder, inspect_keys
 from .work import Order, Sketch, Work, between
 
 VERSION = "0.1.0"
@@ -39,13 +40,16 @@ _LOOK_EVERY = 2.0
 """Seconds between two looks for a local backend that went away."""
 _JOB = "inbetween"
 _PREFERRED_ENGINE = "rife"
+_STRIP, _FILES = "VSE", "FILES"
 
 
 class Result(NamedTuple):
-    """What a job's strip shows."""
+    """What a job's result shows."""
 
     plan: Plan
     keys: list[str]
+    run: Run | None = None
+    """One file for each frame, for all results but strips."""
 
 
 class Live:
@@ -151,9 +155,11 @@ class Live:
         sheet = plan(shot, wish_of(settings))
         self.session.require_backend()
         engine = self.engine_of(settings)
-        if vse.open_level(scene) is None:  # keys of another editor
-            scene.sequence_editor_create()
-        timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
+        if settings.target == _STRIP:
+            if vse.open_level(scene) is None:  # keys of another editor
+                scene.sequence_editor_create()
+            timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
+        image_targets.require(settings.target, context.scene)
         folder = Folder.make(output_folder(settings), shot.name)
         try:
             taken = shot.take(folder.path / INPUTS) if shot.take else shot
@@ -162,7 +168,7 @@ class Live:
         except TweencelError:
             folder.discard(also_parent=True)
             raise
-        self._place(scene, taken, sheet, work)
+        self._place(scene if settings.target == _STRIP else context.scene, taken, sheet, work)
         self.notice = None
         return work
 
@@ -197,12 +203,30 @@ class Live:
         try:
             keys = timeline.key_names(shot, work.folder, sheet)
             names = shown(sheet.sheet, keys, {})
-            label = timeline.Label(work.job.id, work.job.engine, _generated(sheet))
-            timeline.place(scene, shot, sheet, work.folder, names, label)
+            run = _run(work)
+            if run is None:
+                label = timeline.Label(work.job.id, work.job.engine, _generated(sheet))
+                timeline.place(scene, shot, sheet, work.folder, names, label)
+            else:
+                run.lay(names)
+                self._place_images(scene, shot, sheet, work, run)
         except TweencelError as problem:
             self.session.fail(work.job.id, problem)
             raise
-        self.results[work.job.id] = Result(sheet, keys)
+        self.results[work.job.id] = Result(sheet, keys, run)
+
+    def _place_images(
+        self, scene: bpy.types.Scene, shot: Shot, sheet: Plan, work: Work, run: Run
+    ) -> None:
+        target = _target(work)
+        if target == _FILES:
+            return
+        (info, *_) = inspect_keys(work.order.keys[:1], self.session.limits)
+        sequence = image_targets.sequence_of(shot, sheet, run.first, (info.width, info.height))
+        marks = image_targets.marks_of(
+            work.job.id, work.job.engine, _generated(sheet), work.folder.path / PROVENANCE
+        )
+        image_targets.place(target, scene, sequence, marks)
 
     def dismiss(self, job: str) -> None:
         self.session.dismiss(job)
@@ -222,7 +246,7 @@ class Live:
         if sheet:
             copies = list(work.key_names())
             keys = timeline.known_key_names(work.order.keys, work.folder, copies)
-            self.results[work.job.id] = Result(Plan(work.order.gaps, sheet), keys)
+            self.results[work.job.id] = Result(Plan(work.order.gaps, sheet), keys, _run(work))
 
     def _landed(self, work: Work, index: int) -> None:
         self._to_show[work.job.id] = work  # once a beat, however many landed
@@ -234,14 +258,26 @@ class Live:
     def _show(self, work: Work) -> None:
         if result := self.results.get(work.job.id):
             names = shown(result.plan.sheet, result.keys, work.made)
-            timeline.show(work.job.id, names)
+            if result.run is None:
+                timeline.show(work.job.id, names)
+            elif self._lay(work, result.run, names):
+                image_targets.refresh(work.job.id)
+
+    def _lay(self, work: Work, run: Run, names: Sequence[str]) -> bool:
+        try:
+            return run.lay(names)
+        except TweencelError as problem:
+            self.session.fail(work.job.id, problem)
+            return False
 
     def _ended(self, work: Work) -> None:
         if not work.made and work.job.stage is not Stage.DONE:
             timeline.remove(work.job.id)
+            image_targets.remove(work.job.id)
             return
         self._show(work)
         timeline.settle(work.job.id)
+        image_targets.settle(work.job.id)
 
     # The beat -------------------------------------------------------------------------------------
 
@@ -390,12 +426,25 @@ def _software() -> dict[str, str]:
     return {"add-on": VERSION, "blender": bpy.app.version_string}
 
 
+def _target(work: Work) -> str:
+    return str(work.order.facts.get("target", _STRIP))
+
+
+def _run(work: Work) -> Run | None:
+    """The run of files for a result that is no strip."""
+    if _target(work) == _STRIP:
+        return None
+    exr = any(key.suffix.lower() == EXR_SUFFIX for key in work.order.keys)
+    return Run(work.folder, EXR_SUFFIX if exr else ".png")
+
+
 def _generated(sheet: Plan) -> str:
     return "".join(("k" if e.drawing.is_key else "g") * e.hold for e in sheet.sheet)
 
 
 def _facts(settings: Any, sheet: Plan) -> dict[str, Any]:
     return {
+        "target": settings.target,
         "timing": {
             name: getattr(settings, name) for name in ("fit", "step", "spacing", "hold", "repeat")
         },

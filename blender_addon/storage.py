@@ -32,8 +32,11 @@ SLICE = 512 * 1024
 PROVENANCE = "tweencel.json"
 INPUTS = "inputs"
 """The folder beside the frames for keys, masks and sketches that were made for the job."""
+EXPOSED = "exposed"
+"""The folder beside the frames with one file for each frame of the timeline."""
+EXR_SUFFIX = ".exr"
 _HEADER = 64 * 1024
-_SUFFIXES = {"EXR": ".exr", "PNG": ".png", "JPEG": ".jpg"}
+_SUFFIXES = {"EXR": EXR_SUFFIX, "PNG": ".png", "JPEG": ".jpg"}
 FRAME_SUFFIXES = tuple(_SUFFIXES.values())
 
 
@@ -97,20 +100,20 @@ class Part:
         self._digest = digest
         self._state = hashlib.sha256()
         self._start = b""
-        with _writing(self.path):
+        with writing(self.path):
             self._file = self.path.open("wb")
 
     def add(self, piece: bytes) -> None:
         """The next bytes. Raises DiskFull."""
         if len(self._start) < _HEADER:
             self._start += piece[:_HEADER]
-        with _writing(self.path):
+        with writing(self.path):
             self._file.write(piece)
         self._state.update(piece)
 
     def check(self) -> bool:
         """Close the file; whether its bytes are those that the digest promises."""
-        with _writing(self.path):
+        with writing(self.path):
             self._file.close()
         return self._state.hexdigest() == self._digest
 
@@ -123,7 +126,7 @@ class Part:
         for target in targets[1:]:
             _copy(self.path, target)
         # No fsync: up to 40 ms on the main thread, for bytes that the backend still holds.
-        with _writing(targets[0]):
+        with writing(targets[0]):
             self.path.replace(targets[0])
 
     def discard(self) -> None:
@@ -147,7 +150,7 @@ class Folder:
     def make(cls, parent: Path, name: str) -> Folder:
         """The next free version. Raises DiskFull or MissingFile if it cannot be made."""
         name = safe_name(name)
-        with _writing(parent):
+        with writing(parent):
             is_new = not parent.exists()
             parent.mkdir(parents=True, exist_ok=True)
             version = 1 + max((_version(entry.name, name) for entry in parent.iterdir()), default=0)
@@ -179,7 +182,7 @@ class Folder:
         """Say beside the frames where they come from. Raises DiskFull."""
         path = self.path / PROVENANCE
         half = path.with_name(f".{PROVENANCE}.part")
-        with _writing(path):
+        with writing(path):
             half.write_text(_lines(record), "utf-8")
             half.replace(path)
         return path
@@ -202,7 +205,8 @@ class Folder:
         for name in (PROVENANCE, *self._kept):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()
-        shutil.rmtree(self.path / INPUTS, ignore_errors=True)
+        for name in (INPUTS, EXPOSED):
+            shutil.rmtree(self.path / name, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
             if also_parent and self._new_parent:
@@ -222,7 +226,7 @@ def _json(value: Any) -> str:
 
 def _copy(source: Path, target: Path) -> None:
     half = target.with_name(f".{target.name}.part")
-    with _writing(target):
+    with writing(target):
         shutil.copyfile(source, half)
         half.replace(target)
 
@@ -251,7 +255,8 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Within it an OSError becomes DiskFull or MissingFile, which name the path."""
     try:
         yield
     except OSError as problem:

@@ -37,7 +37,9 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         settings = settings_of(scene)
         _draw_source(layout, context, settings)
         _draw_engine(layout, context, settings)
-        _settings_column(layout).prop(settings, "folder")
+        column = _settings_column(layout)
+        column.prop(settings, "target")
+        column.prop(settings, "folder")
         if warning := timeline.view_warning(scene):
             draw_lines(layout, context, [Line(warning, "INFO")])
         row = layout.row()

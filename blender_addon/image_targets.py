@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From files to Blender, outside the sequencer: an image sequence and what shows it.
+
+Every result is found again by the marks on its image, in whichever .blend file it was saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import bpy
+
+from protocol.errors import BadInput
+
+from .shot import Plan, Shot
+from .storage import EXR_SUFFIX
+from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
+
+PLANE, CAMERA, COMPOSITOR, REFERENCE = "PLANE", "CAMERA", "COMPOSITOR", "GP_REFERENCE"
+
+
+class Sequence(NamedTuple):
+    """What is to be shown: the first file of a run, its size in pixels, and when."""
+
+    first: Path
+    size: tuple[int, int]
+    name: str
+    start: int
+    frames: int
+    cycle: bool
+    colourspace: str
+
+
+def sequence_of(shot: Shot, plan: Plan, first: Path, size: tuple[int, int]) -> Sequence:
+    """The image sequence that shows a shot."""
+    length = plan.end - plan.start
+    name = f"{shot.name} in-betweens"
+    return Sequence(first, size, name, plan.start, length, plan.cycle, shot.colourspace)
+
+
+def require(target: str, scene: bpy.types.Scene) -> None:
+    """Raise BadInput if the scene lacks what the target needs."""
+    if target == CAMERA and scene.camera is None:
+        raise BadInput(
+            "The scene has no camera for a background picture.",
+            fix="Add a camera, or choose another result.",
+        )
+
+
+def place(
+    target: str, scene: bpy.types.Scene, shown: Sequence, marks: dict[str, Any]
+) -> bpy.types.ID:
+    """Make what shows the sequence. Its first file must be there. Gives the marked image."""
+    image = _image(shown)
+    _mark(image, marks)
+    match target:
+        case "PLANE":
+            _mark(_plane(scene, image, shown), marks)
+        case "CAMERA":
+            _camera(scene, image, shown)
+        case "COMPOSITOR":
+            _node(scene, image, shown)
+        case "GP_REFERENCE":
+            _mark(_reference(scene, image, shown), marks)
+    return image
+
+
+def refresh(job: str) -> None:
+    """The files of a job's sequence have changed."""
+    for image in _images_of(job):
+        image.reload()
+
+
+def settle(job: str) -> None:
+    """The job has ended, and its results show what there is."""
+    for owner in (*_images_of(job), *_objects_of(job)):
+        if OPEN in owner:
+            del owner[OPEN]
+
+
+def remove(job: str) -> None:
+    """Remove what was made for a job that made nothing."""
+    for shown in list(_objects_of(job)):
+        bpy.data.objects.remove(shown)
+    for image in list(_images_of(job)):
+        for camera in bpy.data.cameras:
+            for back in [b for b in camera.background_images if b.image == image]:
+                camera.background_images.remove(back)
+        for tree in filter(None, map(compositor_of, bpy.data.scenes)):
+            for node in [n for n in tree.nodes if getattr(n, "image", None) == image]:
+                tree.nodes.remove(node)
+        for owner in (*bpy.data.materials, *bpy.data.meshes):
+            if job_of(owner) == job:
+                (bpy.data.materials if owner.id_type == "MATERIAL" else bpy.data.meshes).remove(
+                    owner
+                )
+        bpy.data.images.remove(image)
+
+
+def compositor_of(scene: Any) -> Any:
+    """The scene's compositor tree; None if it has none. (5.0 made it a node group.)"""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree
+
+
+def _images_of(job: str) -> Iterator[Any]:
+    return (image for image in bpy.data.images if job_of(image) == job)
+
+
+def _objects_of(job: str) -> Iterator[Any]:
+    return (shown for shown in bpy.data.objects if job_of(shown) == job)
+
+
+def _mark(owner: Any, marks: dict[str, Any]) -> None:
+    for name, value in marks.items():
+        owner[name] = value
+
+
+def marks_of(job: str, engine: str, generated: str, provenance: Path) -> dict[str, Any]:
+    """The custom properties of a result."""
+    return {
+        JOB: job,
+        ENGINE: engine,
+        GENERATED: generated,
+        OPEN: True,
+        PROVENANCE: str(provenance),
+    }
+
+
+def _image(shown: Sequence) -> Any:
+    image = bpy.data.images.load(str(shown.first))
+    image.name = shown.name
+    image.source = "SEQUENCE"
+    if shown.first.suffix != EXR_SUFFIX:  # an EXR is premultiplied and linear, as Blender assumes
+        image.alpha_mode = "STRAIGHT"
+        image.colorspace_settings.name = shown.colourspace or "sRGB"
+    return image
+
+
+def _time(user: Any, shown: Sequence) -> None:
+    user.frame_duration = shown.frames
+    user.frame_start = shown.start
+    user.frame_offset = 0
+    user.use_cyclic = shown.cycle
+    user.use_auto_refresh = True
+
+
+def _plane(scene: bpy.types.Scene, image: Any, shown: Sequence) -> Any:
+    width = shown.size[0] / shown.size[1] / 2
+    mesh = bpy.data.meshes.new(shown.name)
+    corners = [(-width, 0, -0.5), (width, 0, -0.5), (width, 0, 0.5), (-width, 0, 0.5)]
+    mesh.from_pydata(corners, [], [(0, 1, 2, 3)])
+    layer: Any = mesh.uv_layers.new(name="UVMap")
+    for corner, place in zip(layer.data, ((0, 0), (1, 0), (1, 1), (0, 1)), strict=True):
+        corner.uv = place
+    material = _material(image, shown)
+    mesh.materials.append(material)
+    plane = bpy.data.objects.new(shown.name, mesh)
+    for owner in (mesh, material):
+        owner[JOB] = image[JOB]
+    _add(scene, plane)
+    if not shown.cycle:
+        _hide_before(plane, shown.start)
+    return plane
+
+
+def _hide_before(plane: Any, start: int) -> None:
+    """Before its first frame a sequence is magenta."""
+    for name in ("hide_render", "hide_viewport"):
+        for frame, hidden in ((start - 1, True), (start, False)):
+            setattr(plane, name, hidden)
+            plane.keyframe_insert(name, frame=frame)
+
+
+def _material(image: Any, shown: Sequence) -> Any:
+    """Drawn colours shine by themselves: no lamp changes them."""
+    material: Any = bpy.data.materials.new(shown.name)
+    if not material.use_nodes:
+        material.use_nodes = True
+    material.surface_render_method = "BLENDED"
+    tree = material.node_tree
+    tree.nodes.clear()
+    made = {
+        name: tree.nodes.new(f"ShaderNode{name}")
+        for name in ("TexImage", "Emission", "BsdfTransparent", "MixShader", "OutputMaterial")
+    }
+    for step, node in enumerate(made.values()):
+        node.location = (step * 220, 0)
+    picture, mix = made["TexImage"], made["MixShader"]
+    picture.image = image
+    picture.extension = "CLIP"
+    _time(picture.image_user, shown)
+    link = tree.links.new
+    link(picture.outputs["Color"], made["Emission"].inputs["Color"])
+    link(picture.outputs["Alpha"], mix.inputs[0])
+    link(made["BsdfTransparent"].outputs[0], mix.inputs[1])
+    link(made["Emission"].outputs[0], mix.inputs[2])
+    link(mix.outputs[0], made["OutputMaterial"].inputs["Surface"])
+    return material
+
+
+def _camera(scene: Any, image: Any, shown: Sequence) -> None:
+    camera = scene.camera.data
+    back = camera.background_images.new()
+    back.image = image
+    back.alpha = 1.0
+    back.frame_method = "FIT"
+    _time(back.image_user, shown)
+    camera.show_background_images = True
+
+
+def _node(scene: Any, image: Any, shown: Sequence) -> None:
+    """An image node; where it is linked to is the artist's affair."""
+    node = _compositor(scene).nodes.new("CompositorNodeImage")
+    node.name = node.label = shown.name
+    node.location = (-300, -300)
+    node.image = image
+    _time(node, shown)
+
+
+def _compositor(scene: Any) -> Any:
+    if hasattr(scene, "compositing_node_group"):
+        if scene.compositing_node_group is None:
+            scene.compositing_node_group = _passing_on()
+    elif not scene.use_nodes:
+        scene.use_nodes = True  # with its usual nodes
+    return compositor_of(scene)
+
+
+def _passing_on() -> Any:
+    """A compositor that leaves the render as it is."""
+    tree: Any = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
+    tree.interface.new_socket("Image", in_out="OUTPUT", socket_type="NodeSocketColor")
+    layers = tree.nodes.new("CompositorNodeRLayers")
+    out = tree.nodes.new("NodeGroupOutput")
+    out.location = (400, 0)
+    tree.links.new(layers.outputs["Image"], out.inputs[0])
+    return tree
+
+
+def _reference(scene: bpy.types.Scene, image: Any, shown: Sequence) -> Any:
+    """An upright picture that is seen while drawing and never rendered."""
+    empty: Any = bpy.data.objects.new(shown.name, None)
+    empty.empty_display_type = "IMAGE"
+    empty.data = image
+    empty.empty_image_depth = "BACK"
+    empty.rotation_euler = (1.5707963, 0.0, 0.0)
+    _time(empty.image_user, shown)
+    active: Any = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
+    _add(scene, empty)
+    if active is not None and active.type in {"GREASEPENCIL", "GPENCIL"}:
+        empty.location = active.matrix_world.translation
+    return empty
+
+
+def _add(scene: Any, thing: Any) -> None:
+    scene.collection.objects.link(thing)
+    thing.location = scene.cursor.location
