@@ -22,12 +22,13 @@ def draw_own(owner: Any) -> None:
 
     It rises evenly until the artist changes it. Not while a panel is drawn: Blender forbids it.
     """
-    settings = owner.id_data.tweencel
+    settings: Any = owner.id_data.tweencel
     if node_of(owner) is not None:
         return
     if settings.charts is None:
         settings.charts = bpy.data.node_groups.new(_GROUP, "ShaderNodeTree")
-    node = settings.charts.nodes.new("ShaderNodeFloatCurve")
+    group: Any = settings.charts
+    node = group.nodes.new("ShaderNodeFloatCurve")
     node.name = owner.curve or node.name
     owner.curve = node.name
 

@@ -91,11 +91,10 @@ def remove(job: str) -> None:
         for tree in filter(None, map(compositor_of, bpy.data.scenes)):
             for node in [n for n in tree.nodes if getattr(n, "image", None) == image]:
                 tree.nodes.remove(node)
-        for owner in (*bpy.data.materials, *bpy.data.meshes):
-            if job_of(owner) == job:
-                (bpy.data.materials if owner.id_type == "MATERIAL" else bpy.data.meshes).remove(
-                    owner
-                )
+        owned: tuple[Any, ...] = (bpy.data.materials, bpy.data.meshes)
+        for collection in owned:
+            for owner in [one for one in collection if job_of(one) == job]:
+                collection.remove(owner)
         bpy.data.images.remove(image)
 
 
@@ -131,7 +130,7 @@ def marks_of(job: str, engine: str, generated: str, provenance: Path) -> dict[st
 
 
 def _image(shown: Sequence) -> Any:
-    image = bpy.data.images.load(str(shown.first))
+    image: Any = bpy.data.images.load(str(shown.first))
     image.name = shown.name
     image.source = "SEQUENCE"
     if shown.first.suffix != EXR_SUFFIX:  # an EXR is premultiplied and linear, as Blender assumes

@@ -197,19 +197,6 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         items=_TARGETS,
         default="VSE",
     )
-    variations: IntProperty(
-        name="Variations",
-        description="How many versions to make side by side, each with another seed",
-        default=1,
-        min=1,
-        max=8,
-    )
-    template: StringProperty(
-        name="Folders",
-        description="The folders made in the output folder: {blend}, {shot} and {layer} stand for "
-        "the names of the file, the shot and the layer",
-        default="{blend}/{shot}/{layer}",
-    )
     folder: StringProperty(
         name="Output",
         description="Where the frames go; empty: into the folder tweencel beside the .blend file",

@@ -221,7 +221,8 @@ def standard_view(scene: bpy.types.Scene, *, enough: bool = False) -> Iterator[N
     if enough:
         yield
         return
-    view, device = scene.view_settings, scene.display_settings
+    view: Any = scene.view_settings
+    device: Any = scene.display_settings
     names = ("view_transform", "look", "exposure", "gamma", "use_curve_mapping")
     with kept(device, "display_device"), kept(view, *names, "use_white_balance"):
         device.display_device = "sRGB"
@@ -254,7 +255,7 @@ def _drawings_only(
     scene: bpy.types.Scene, objects: Sequence[Any], frame: int, size: tuple[int, int] | None
 ) -> Iterator[bpy.types.Scene]:
     """A scene for the moment, with these objects, the lights and the camera of the artist's."""
-    alone = bpy.data.scenes.new("Tweencel drawings")
+    alone: Any = bpy.data.scenes.new("Tweencel drawings")
     try:
         lights = [one for one in scene.objects if one.type == "LIGHT"]
         for one in dict.fromkeys([*objects, *lights]):
@@ -272,7 +273,8 @@ def _drawings_only(
             alone.render.resolution_percentage = 100
             alone.render.use_border = False
         pencil = alone.grease_pencil_settings
-        pencil.antialias_threshold = scene.grease_pencil_settings.antialias_threshold
+        theirs: Any = scene.grease_pencil_settings
+        pencil.antialias_threshold = theirs.antialias_threshold
         if hasattr(pencil, "aa_samples"):
             pencil.aa_samples = 1  # 5.0+: the default of 8 takes ten seconds at 1920x1080
         with standard_view(alone):

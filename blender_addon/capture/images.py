@@ -47,7 +47,7 @@ def _from_sequence(scene: bpy.types.Scene, image: Any, user: Any) -> Shot:
     if len(picked.frames) < 2:
         where = f"on frames {span[0]} to {span[-1]}"
         raise TooFewKeys(
-            f"{image.name} has {picked.count} {where}.",
+            f"{image.name} has {picked.counted} {where}.",
             fix="Go to each key drawing and press Mark Key at Playhead: two or more.",
         )
     shot = Shot(

@@ -25,7 +25,7 @@ class Moments(NamedTuple):
     how: str
 
     @property
-    def count(self) -> str:
+    def counted(self) -> str:
         """`3 marked frames`, `1 marker`."""
         what = self.how.split(" (", maxsplit=1)[0]
         if len(self.frames) == 1:

@@ -39,7 +39,7 @@ def scene_shot(context: bpy.types.Context) -> Shot:
     picked = _moments(context, wanted, objects)
     if len(picked.frames) < 2:
         raise TooFewKeys(
-            f"{scene.name} has {picked.count}.",
+            f"{scene.name} has {picked.counted}.",
             fix="Go to each key pose and press Mark Key at Playhead, or choose other frames.",
         )
     shot = Shot(
@@ -77,7 +77,7 @@ def _moments(context: bpy.types.Context, wanted: Any, objects: Sequence[Any]) ->
         pencils = objects or _pencils(context)
         if drawn := _pencil_moments(pencils, wanted):
             return Moments(drawn, "Grease Pencil keys")
-        if keyed := keyframes.keyed_frames(active):
+        if active is not None and (keyed := keyframes.keyed_frames(active)):
             return Moments(keyed, f"keyed frames of {active.name}")
     if times == "PENCIL":
         drawn = _pencil_moments(objects or _pencils(context), wanted)

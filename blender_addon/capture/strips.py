@@ -83,7 +83,7 @@ def _under_moments(
     if len(found) < 2:
         on_it = picked._replace(frames=[moment for _, moment in found])
         what = strips[0].name if len(strips) == 1 else "The selection"
-        raise TooFewKeys(f"{what} has {on_it.count} on it.", fix=_fix(on_it.how))
+        raise TooFewKeys(f"{what} has {on_it.counted} on it.", fix=_fix(on_it.how))
     notes.append(f"Keys: the drawings under {len(found)} {picked.how}")
     return found
 

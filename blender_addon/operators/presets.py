@@ -14,7 +14,7 @@ from ..presets import FOLDER, preset_script
 from ..properties import settings_of
 
 
-class TWEENCEL_OT_add_preset(AddPresetBase, bpy.types.Operator):
+class TWEENCEL_OT_add_preset(AddPresetBase, bpy.types.Operator):  # type: ignore[misc]
     bl_idname = "tweencel.add_preset"
     bl_label = "Add Tweencel Preset"
     bl_description = "Keep the timing and the engine's settings under a name, or remove a name"

@@ -30,9 +30,13 @@ def draw(self: Any, context: bpy.types.Context) -> None:
     row.operator("tweencel.cancel", text="", icon="X").job = oldest.job
 
 
+def _header() -> Any:
+    return bpy.types.STATUSBAR_HT_header
+
+
 def register() -> None:
-    bpy.types.STATUSBAR_HT_header.append(draw)
+    _header().append(draw)
 
 
 def unregister() -> None:
-    bpy.types.STATUSBAR_HT_header.remove(draw)
+    _header().remove(draw)
