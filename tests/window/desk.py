@@ -169,6 +169,7 @@ class Desk:
 
     def press(self, operator: str) -> Iterator[float]:
         """Click the button of that operator, wherever in the sidebar it is."""
+        yield from self.scroll("WHEELUPMOUSE", 40)
         x, y = yield from self.find(operator)
         yield from self.click(x, y)
         yield from self.scroll("WHEELUPMOUSE", 40)

@@ -101,6 +101,9 @@ def draw_charts(desk: Desk) -> Iterator[float]:
     line = bpy.data.node_groups[".Tweencel Charts"].nodes[-1].mapping
     line.curves[0].points.new(0.35, 0.7)
     line.update()
+    yield from desk.settle()
+    yield from desk.scroll("WHEELDOWNMOUSE", 40)
+    yield from desk.rest()
 
 
 def forget_charts(desk: Desk) -> None:
@@ -154,12 +157,14 @@ def open_view3d(desk: Desk) -> Iterator[float]:
     yield from desk.one_area("VIEW_3D")
     yield from desk.settle()
     desk.scene.render.engine = "BLENDER_WORKBENCH"
+    desk.scene.frame_set(KEY_FRAMES[0])
     with desk.override():
         bpy.ops.object.select_all(action="DESELECT")
         bpy.data.objects["Cube"].hide_set(True)
         bpy.data.objects["Cube"].hide_render = True
         bpy.ops.object.grease_pencil_add(type="MONKEY", location=(0, 0, 0))
         drawing = bpy.context.active_object
+        drawing.use_grease_pencil_lights = False  # as it is drawn
         for frame in KEY_FRAMES:
             drawing.location.x, drawing.rotation_euler.y = frame / 8 - 1, frame / 20
             drawing.keyframe_insert("location", frame=frame)
