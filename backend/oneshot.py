@@ -213,6 +213,9 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
             names = _names(plan, kind)
             _require_free(plan, names)
             job = secrets.token_hex(16)
+            shop.order(
+                Submit(rid=0, job=job, engine=plan.engine, params=params, seed=plan.seed, task=task)
+            )
             _write_keys(plan, names, contents)
             places = _places(plan)
 
@@ -221,9 +224,7 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
                     _write(plan.out / names[place], shop.read(frame))
 
             shop.on_frame = write
-            shop.make(
-                Submit(rid=0, job=job, engine=plan.engine, params=params, seed=plan.seed, task=task)
-            )
+            shop.make()
         finally:
             shop.close()
     _write(
@@ -250,9 +251,12 @@ class _Shop:
     def read(self, frame: FrameMade) -> bytes:
         return self._desk.store.read(frame.digest, 0, frame.size)
 
-    def make(self, submit: Submit) -> None:
-        """Run one job to its end. Raises the failure it ended with."""
+    def order(self, submit: Submit) -> None:
+        """Take the job on; nothing runs yet. Raises what is wrong with it."""
         self._desk.scheduler.submit(LOCAL, submit)
+
+    def make(self) -> None:
+        """Run the job to its end. Raises the failure it ended with."""
         patience = time.monotonic() + _DISK_PATIENCE
         while self._end is None:
             now = time.monotonic()

@@ -242,15 +242,15 @@ class Scheduler:
     def _look_at(self, task: Task) -> Output:
         """Check the inputs' headers. Frames are written as richly as the richest of the keys."""
         infos: list[tuple[str, PictureInfo]] = []
-        for digest in task.inputs():
+        inputs = task.inputs()
+        for digest in inputs:
             name = task.name_of(digest)
             with self._store.path(digest).open("rb") as file:
                 info = probe(file, name)
             check_size(info, self._settings.limits, name)
             infos.append((name, info))
         check_same_size(infos)
-        names = {task.name_of(digest) for digest in task.pictures()}
-        keys = [(name, info) for name, info in infos if name in names]
+        keys = [infos[inputs.index(digest)] for digest in task.pictures()]
         check_same_kind(keys)
         return _richest([info for _, info in keys])
 

@@ -14,10 +14,15 @@ import bpy
 
 from protocol.errors import BadInput
 
+from . import provenance
+from .blend_paths import stored
+from .ledger import ENDED
 from .shot import Plan, Shot
 from .storage import EXR_SUFFIX
 from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
 
+_NODES = "tweencel_nodes"
+"""How many nodes a compositor had when it was made for a job."""
 PLANE, CAMERA, COMPOSITOR, REFERENCE = "PLANE", "CAMERA", "COMPOSITOR", "GP_REFERENCE"
 
 
@@ -33,11 +38,13 @@ class Sequence(NamedTuple):
     colourspace: str
 
 
-def sequence_of(shot: Shot, plan: Plan, first: Path, size: tuple[int, int]) -> Sequence:
-    """The image sequence that shows a shot."""
+def sequence_of(
+    shot: Shot, plan: Plan, first: Path, size: tuple[int, int], *, cycle: bool
+) -> Sequence:
+    """The image sequence that shows a shot; in a `cycle` it begins anew after its last frame."""
     length = plan.end - plan.start
     name = f"{shot.name} in-betweens"
-    return Sequence(first, size, name, plan.start, length, plan.cycle, shot.colourspace)
+    return Sequence(first, size, name, plan.start, length, cycle, shot.colourspace)
 
 
 def require(target: str, scene: bpy.types.Scene) -> None:
@@ -80,22 +87,46 @@ def settle(job: str) -> None:
             del owner[OPEN]
 
 
+def mend() -> None:
+    """Let results that were saved while their jobs were open show what has landed since.
+
+    For jobs that nobody here follows any more: whoever did has laid the run of files.
+    """
+    for image in [image for image in bpy.data.images if OPEN in image]:
+        record = provenance.read(Path(bpy.path.abspath(image[PROVENANCE])).parent)
+        if record is None or record.job != job_of(image):
+            continue
+        image.reload()
+        if record.state in ENDED:
+            settle(record.job)
+
+
 def remove(job: str) -> None:
     """Remove what was made for a job that made nothing."""
     for shown in list(_objects_of(job)):
+        action: Any = shown.animation_data.action if shown.animation_data else None
         bpy.data.objects.remove(shown)
+        if action is not None:
+            bpy.data.actions.remove(action)
     for image in list(_images_of(job)):
-        for camera in bpy.data.cameras:
-            for back in [b for b in camera.background_images if b.image == image]:
-                camera.background_images.remove(back)
-        for tree in filter(None, map(compositor_of, bpy.data.scenes)):
-            for node in [n for n in tree.nodes if getattr(n, "image", None) == image]:
-                tree.nodes.remove(node)
-        owned: tuple[Any, ...] = (bpy.data.materials, bpy.data.meshes)
-        for collection in owned:
-            for owner in [one for one in collection if job_of(one) == job]:
-                collection.remove(owner)
+        _unlink(image)
         bpy.data.images.remove(image)
+    for scene in bpy.data.scenes:
+        _forget_compositor(scene, job)
+    owned: tuple[Any, ...] = (bpy.data.materials, bpy.data.meshes)
+    for collection in owned:
+        for owner in [one for one in collection if job_of(one) == job]:
+            collection.remove(owner)
+
+
+def _unlink(image: Any) -> None:
+    """Take the image out of cameras and compositors."""
+    for camera in bpy.data.cameras:
+        for back in [b for b in camera.background_images if b.image == image]:
+            camera.background_images.remove(back)
+    for tree in filter(None, map(compositor_of, bpy.data.scenes)):
+        for node in [n for n in tree.nodes if getattr(n, "image", None) == image]:
+            tree.nodes.remove(node)
 
 
 def compositor_of(scene: Any) -> Any:
@@ -118,20 +149,21 @@ def _mark(owner: Any, marks: dict[str, Any]) -> None:
         owner[name] = value
 
 
-def marks_of(job: str, engine: str, generated: str, provenance: Path) -> dict[str, Any]:
+def marks_of(job: str, engine: str, generated: str, record: Path) -> dict[str, Any]:
     """The custom properties of a result."""
     return {
         JOB: job,
         ENGINE: engine,
         GENERATED: generated,
         OPEN: True,
-        PROVENANCE: str(provenance),
+        PROVENANCE: stored(record),
     }
 
 
 def _image(shown: Sequence) -> Any:
     image: Any = bpy.data.images.load(str(shown.first))
     image.name = shown.name
+    image.filepath = stored(shown.first)
     image.source = "SEQUENCE"
     if shown.first.suffix != EXR_SUFFIX:  # an EXR is premultiplied and linear, as Blender assumes
         image.alpha_mode = "STRAIGHT"
@@ -213,20 +245,38 @@ def _camera(scene: Any, image: Any, shown: Sequence) -> None:
 
 def _node(scene: Any, image: Any, shown: Sequence) -> None:
     """An image node; where it is linked to is the artist's affair."""
-    node = _compositor(scene).nodes.new("CompositorNodeImage")
+    node = _compositor(scene, image[JOB]).nodes.new("CompositorNodeImage")
     node.name = node.label = shown.name
     node.location = (-300, -300)
     node.image = image
     _time(node, shown)
 
 
-def _compositor(scene: Any) -> Any:
-    if hasattr(scene, "compositing_node_group"):
-        if scene.compositing_node_group is None:
-            scene.compositing_node_group = _passing_on()
-    elif not scene.use_nodes:
+def _compositor(scene: Any, job: str) -> Any:
+    """The scene's compositor; one that has to be made is marked with the job."""
+    is_group = hasattr(scene, "compositing_node_group")
+    if scene.compositing_node_group if is_group else scene.use_nodes:
+        return compositor_of(scene)
+    if is_group:
+        scene.compositing_node_group = _passing_on()
+    else:
         scene.use_nodes = True  # with its usual nodes
-    return compositor_of(scene)
+    tree = compositor_of(scene)
+    tree[JOB], tree[_NODES] = job, len(tree.nodes)
+    return tree
+
+
+def _forget_compositor(scene: Any, job: str) -> None:
+    """Take the compositor away that was made for the job, unless the artist has used it."""
+    tree = compositor_of(scene)
+    if tree is None or job_of(tree) != job or len(tree.nodes) != tree[_NODES]:
+        return
+    if hasattr(scene, "compositing_node_group"):
+        scene.compositing_node_group = None
+        bpy.data.node_groups.remove(tree)
+    else:
+        del tree[JOB], tree[_NODES]
+        scene.use_nodes = False
 
 
 def _passing_on() -> Any:

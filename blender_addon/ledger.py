@@ -67,7 +67,10 @@ class Stage(StrEnum):
 
     @property
     def ended(self) -> bool:
-        return self in (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+        return self in ENDED
+
+
+ENDED = (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
 
 
 class Made(NamedTuple):

@@ -29,15 +29,17 @@ from .link import Connect
 from .preferences import preferences_of
 from .properties import settings_of, wish_of
 from .session import Contact, Session
-from .shot import Plan, Shot, breakdowns_of, keys_of, plan, shown
+from .shot import Plan, Repeat, Shot, breakdowns_of, keys_of, plan, shown
 from .storage import EXR_SUFFIX, INPUTS, PROVENANCE, Folder, inspect_keys
-from .work import Order, Sketch, Work, between
+from .work import Order, Work, between
 
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
 """Seconds between two beats, while something goes on and else."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks for a local backend that went away."""
+_EDITORS = ("SEQUENCE_EDITOR", "VIEW_3D", "IMAGE_EDITOR")
+"""Those with our tab."""
 _JOB = "inbetween"
 _PREFERRED_ENGINE = "rife"
 _STRIP, _FILES = "VSE", "FILES"
@@ -161,13 +163,14 @@ class Live:
             timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
         image_targets.require(settings.target, context.scene)
         folder = Folder.make(output_folder(settings), shot.name)
+        work: Work | None = None
         try:
             taken = shot.take(folder.path / INPUTS) if shot.take else shot
             order = self._order(context, taken, sheet, engine, folder)
             work = self.session.generate(order, folder=folder)
-        except TweencelError:
-            folder.discard(also_parent=True)
-            raise
+        finally:
+            if work is None:
+                folder.discard(also_parent=True)
         self._place(scene if settings.target == _STRIP else context.scene, taken, sheet, work)
         self.notice = None
         return work
@@ -192,7 +195,7 @@ class Live:
             shot.name,
             breakdowns=breakdowns_of(shot),
             masks=extras.masks,
-            sketches=[Sketch(*guide) for guide in extras.guides],
+            sketches=extras.guides,
             even_motion=wish.even_motion,
             params=param_props.values(settings, engine),
             seed=settings.seed,
@@ -222,7 +225,9 @@ class Live:
         if target == _FILES:
             return
         (info, *_) = inspect_keys(work.order.keys[:1], self.session.limits)
-        sequence = image_targets.sequence_of(shot, sheet, run.first, (info.width, info.height))
+        cycle = work.order.facts["timing"]["repeat"] != Repeat.ONCE.value
+        size = info.width, info.height
+        sequence = image_targets.sequence_of(shot, sheet, run.first, size, cycle=cycle)
         marks = image_targets.marks_of(
             work.job.id, work.job.engine, _generated(sheet), work.folder.path / PROVENANCE
         )
@@ -237,6 +242,7 @@ class Live:
         """Let every strip show what has landed: an undo may have put older names back, and a
         file that was opened knows only what there was when it was saved."""
         timeline.mend()
+        image_targets.mend()
         for job in self.results:
             self._show(self.session.works[job])
 
@@ -362,8 +368,10 @@ class Live:
         self._drawn = state
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:
-                if area.type == "SEQUENCE_EDITOR":
+                if area.type in _EDITORS:
                     area.tag_redraw()
+            # The status bar is no area of the screen: this is what redraws it.
+            window.workspace.status_text_set_internal(None)
 
     def _state(self) -> object:
         jobs = [

@@ -12,6 +12,8 @@ from .work import Work
 
 _REST = 1.0
 """Seconds for which a job's picture stays: to load one takes its time."""
+_MOST = 32
+"""Pictures that are kept."""
 
 
 class Thumbnails:
@@ -30,6 +32,8 @@ class Thumbnails:
         path = str(work.folder.path / name)
         if key != path and now - since > _REST:
             self._forget(key)
+            if len(self._shown) > _MOST:
+                self._forget(self._shown.pop(next(iter(self._shown)))[0])
             self._previews.load(path, path, "IMAGE")
             self._shown[work.job.id] = path, now
             key = path

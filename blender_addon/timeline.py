@@ -17,7 +17,6 @@ frames; it stands one frame before the strip's start and is trimmed off.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,10 +28,11 @@ from protocol.errors import NoRoom
 from protocol.timing import drawings
 
 from . import provenance, vse
-from .ledger import Stage
+from .blend_paths import stored
+from .ledger import ENDED
 from .shot import Plan, Shot, keys_of
+from .storage import EXR_SUFFIX, Folder
 from .storage import PROVENANCE as PROVENANCE_FILE
-from .storage import Folder
 from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
 
 _LAST_CHANNEL = 128
@@ -119,7 +119,7 @@ def place(
     for name in names:
         strip.elements.append(name)
     vse.trim_start(strip, 1)
-    _dress(strip, level.strips.get(shot.model), shot.colourspace)
+    _dress(strip, level.strips.get(shot.model), shot)
     _mark(strip, folder.path, label)
     # The keys stay selected, so that the artist can change a number and generate again.
     strip.select = False
@@ -150,7 +150,7 @@ def mend() -> None:
         if record is None or record.job != job_of(strip):
             continue
         _fill(strip, folder, record)
-        if record.state in (Stage.DONE, Stage.FAILED, Stage.CANCELLED):
+        if record.state in ENDED:
             del strip[OPEN]
 
 
@@ -218,17 +218,15 @@ def _levels(scene: bpy.types.Scene) -> Iterator[Any]:
 
 
 def _folder_path(folder: Path) -> str:
-    path = str(folder)
-    if bpy.data.filepath:
-        with contextlib.suppress(ValueError):  # another drive
-            path = bpy.path.relpath(path)
-    return path.rstrip("/\\") + "/"
+    return stored(folder).rstrip("/\\") + "/"
 
 
-def _dress(strip: Any, model: Any, colourspace: str) -> None:
+def _dress(strip: Any, model: Any, shot: Shot) -> None:
     strip.blend_type = "ALPHA_OVER"
-    strip.alpha_mode = "STRAIGHT"
-    strip.colorspace_settings.name = colourspace or "sRGB"
+    # An EXR holds its colours multiplied with alpha, a PNG does not.
+    is_exr = shot.keys[0].path.suffix.lower() == EXR_SUFFIX
+    strip.alpha_mode = "PREMUL" if is_exr else "STRAIGHT"
+    strip.colorspace_settings.name = shot.colourspace or "sRGB"
     strip.color_tag = _COLOUR
     if model is None or model.type != "IMAGE":
         return

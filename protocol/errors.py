@@ -100,7 +100,7 @@ class ImageTooLarge(BadInput):
 
 class SizeMismatch(BadInput):
     code = "size_mismatch"
-    default_fix = "Give all keys the same width and height, then generate again."
+    default_fix = "Give all pictures of the job the same width and height, then generate again."
 
 
 class TooFewKeys(BadInput):

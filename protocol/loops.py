@@ -83,20 +83,13 @@ class StillLoop(msgspec.Struct, frozen=True, kw_only=True, tag="still_loop", omi
                 )
 
 
-class ClipLoop(msgspec.Struct, frozen=True, kw_only=True, tag="clip_loop", omit_defaults=True):
-    """A loop of `length` frames cut out of a run of frames that follow each other.
-
-    What the mask leaves black is held as in frame `plate`. `start` is the frame of the run with
-    which the loop begins, None: the best one.
-    """
+class _FromRun(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A job that looks at a run of frames that follow each other."""
 
     frames: tuple[Digest, ...]
-    length: Length
     masks: tuple[Digest, ...] = ()
     """Grey pictures, white where it may move: none (everything), or some; each connected part is
     looped by itself."""
-    start: Annotated[int, Meta(ge=0)] | None = None
-    plate: Annotated[int, Meta(ge=0)] = 0
 
     def inputs(self) -> list[str]:
         """Digests of the files that the job needs, each once, in order of first use."""
@@ -111,6 +104,18 @@ class ClipLoop(msgspec.Struct, frozen=True, kw_only=True, tag="clip_loop", omit_
         if digest in self.frames:
             return f"Frame {self.frames.index(digest) + 1}"
         return "The mask" if len(self.masks) == 1 else f"Mask {self.masks.index(digest) + 1}"
+
+
+class ClipLoop(_FromRun, frozen=True, kw_only=True, tag="clip_loop", omit_defaults=True):
+    """A loop of `length` frames cut out of a run of frames.
+
+    What all masks leave black is held as in frame `plate`. `start` is the frame of the run with
+    which the loop begins, None: the best one.
+    """
+
+    length: Length
+    start: Annotated[int, Meta(ge=0)] | None = None
+    plate: Annotated[int, Meta(ge=0)] = 0
 
     def slots(self) -> list[Slot]:
         """The pictures to make, in order."""
@@ -128,31 +133,15 @@ class ClipLoop(msgspec.Struct, frozen=True, kw_only=True, tag="clip_loop", omit_
                 )
 
 
-class SeamPlot(msgspec.Struct, frozen=True, kw_only=True, tag="seam_plot", omit_defaults=True):
+class SeamPlot(_FromRun, frozen=True, kw_only=True, tag="seam_plot", omit_defaults=True):
     """What a loop of each length between `shortest` and `longest` would cost at its seam.
 
     The one frame that is made is a picture of the curve; the numbers are in its PNG text chunk
     "tweencel".
     """
 
-    frames: tuple[Digest, ...]
     shortest: Length
     longest: Length
-    masks: tuple[Digest, ...] = ()
-
-    def inputs(self) -> list[str]:
-        """Digests of the files that the job needs, each once, in order of first use."""
-        return list(dict.fromkeys((*self.frames, *self.masks)))
-
-    def pictures(self) -> list[str]:
-        """Digests of the files that decide how frames are written; all are of one size."""
-        return list(dict.fromkeys(self.frames))
-
-    def name_of(self, digest: str) -> str:
-        """How a reader knows an input of the job."""
-        if digest in self.frames:
-            return f"Frame {self.frames.index(digest) + 1}"
-        return "The mask" if len(self.masks) == 1 else f"Mask {self.masks.index(digest) + 1}"
 
     def slots(self) -> list[Slot]:
         """The one picture to make."""

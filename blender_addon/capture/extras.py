@@ -16,19 +16,17 @@ from protocol.pictures import probe
 from .. import keyframes, masks, renders, vse  # noqa: TID252
 from ..shot import Plan, Shot  # noqa: TID252
 from ..source_props import sources_of  # noqa: TID252
-from ..storage import safe_name  # noqa: TID252
+from ..storage import safe_name, writing  # noqa: TID252
+from ..work import Sketch  # noqa: TID252
 from . import pictures
 from .strips import drawing_at
-
-Guide = tuple[int, float, Path, float]
-"""The gap and time of a sketch, its file, and how closely it is followed (0..2)."""
 
 
 class Extras(NamedTuple):
     """Masks: none, one for all in-betweens, or one for each in the order of the plan's gaps."""
 
     masks: tuple[Path, ...] = ()
-    guides: tuple[Guide, ...] = ()
+    guides: tuple[Sketch, ...] = ()
 
 
 def extras(
@@ -45,13 +43,14 @@ def extras(
     guided = sketches and wanted.guide_kind != "NONE"
     if not masked and not guided:
         return Extras()
-    folder.mkdir(parents=True, exist_ok=True)
     size = _size(shot.keys[0].path)
     name = safe_name(shot.name)
-    return Extras(
-        _masks(scene, wanted, plan, size, folder, name) if masked else (),
-        tuple(_guides(scene, wanted, shot, plan, size, folder, name)) if guided else (),
-    )
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        return Extras(
+            _masks(scene, wanted, plan, size, folder, name) if masked else (),
+            tuple(_guides(scene, wanted, shot, plan, size, folder, name)) if guided else (),
+        )
 
 
 def _size(path: Path) -> masks.Size:
@@ -138,7 +137,7 @@ def _guides(
     size: masks.Size,
     folder: Path,
     name: str,
-) -> Iterator[Guide]:
+) -> Iterator[Sketch]:
     found = _strip_sketches if wanted.guide_kind == "STRIPS" else _drawn_sketches
     places: set[tuple[int, float]] = set()
     moments = _sketch_frames(scene, wanted)
@@ -147,7 +146,8 @@ def _guides(
         if place is None or place in places:
             continue
         places.add(place)
-        yield *place, found(scene, wanted, frame, size, folder, name), wanted.guide_strength
+        path = found(scene, wanted, frame, size, folder, name)
+        yield Sketch(*place, path, wanted.guide_strength)
 
 
 def place_of(frame: int, shot: Shot, plan: Plan) -> tuple[int, float] | None:

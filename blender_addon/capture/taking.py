@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from protocol.errors import MissingFile
-
 from ..shot import Key, Shot  # noqa: TID252
+from ..storage import writing  # noqa: TID252
 
 
 class Origin(NamedTuple):
@@ -27,12 +26,11 @@ def with_origins(shot: Shot, origins: Sequence[Origin]) -> Shot:
         return shot
 
     def take(folder: Path) -> Shot:
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            reason = problem.strerror or problem
-            raise MissingFile(f"{folder} cannot be made: {reason}.") from None
-        keys = [key if make is None else key._replace(path=make(folder)) for key, make in origins]
+            keys = [
+                key if make is None else key._replace(path=make(folder)) for key, make in origins
+            ]
         return replace(shot, keys=tuple(keys))
 
     return replace(shot, take=take)

@@ -21,7 +21,7 @@ from ..wording import (
     summary,
 )
 from .presets import TWEENCEL_PT_presets
-from .sidebar import Sidebar, draw_lines, in_every_editor
+from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
 
 class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
@@ -37,7 +37,7 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         settings = settings_of(scene)
         _draw_source(layout, context, settings)
         _draw_engine(layout, context, settings)
-        column = _settings_column(layout)
+        column = settings_column(layout)
         column.prop(settings, "target")
         column.prop(settings, "folder")
         if warning := timeline.view_warning(scene):
@@ -74,16 +74,9 @@ def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None
     for engine in engines:
         if engine.id == chosen:
             draw_lines(layout, context, engine_lines(engine))
-            column = _settings_column(layout)
+            column = settings_column(layout)
             for row in param_props.rows(settings, engine):
                 column.prop(settings.engines[engine.id], row.path, text=row.label)
-
-
-def _settings_column(layout: Any) -> Any:
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False  # no key frames for these
-    return column
 
 
 CLASSES = in_every_editor(TWEENCEL_PT_inbetween)

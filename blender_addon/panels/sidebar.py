@@ -43,6 +43,14 @@ def _like(panel: type, name: str, space: str) -> type:
     return type(f"{panel.__name__}_{name}", panel.__bases__, own)
 
 
+def settings_column(layout: Any) -> Any:
+    """A column of settings with their names on the left, which take no key frames."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column
+
+
 def draw_lines(layout: Any, context: bpy.types.Context, lines: Sequence[Line]) -> None:
     """Labels in Blender do not wrap: break the text at the width of the sidebar."""
     width = context.region.width if context.region else 300

@@ -10,11 +10,11 @@ import bpy
 
 from protocol.errors import TweencelError
 
-from .. import capture, live
+from .. import capture, live, vse
 from ..properties import settings_of
 from ..source_props import sources_of
 from ..wording import Line
-from .sidebar import Sidebar, draw_lines, in_every_editor
+from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
 _TIMES = {"VSE": "strip_times", "IMAGE": "image_times", "VIEW3D": "view_times"}
 
@@ -29,9 +29,7 @@ class TWEENCEL_PT_source(Sidebar, bpy.types.Panel):
         wanted = sources_of(capture.scene_of(context))
         if taken := taken_line(context):
             draw_lines(layout, context, [taken])
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = settings_column(layout)
         if editor == "VIEW3D":
             _draw_view(column, context, wanted)
         column.prop(wanted, _TIMES[editor])
@@ -123,11 +121,10 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
         layout: Any = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        scene = capture.scene_of(context)
-        if refusal := _no_sketches(scene):
+        if refusal := _no_sketches(context):
             draw_lines(layout, context, [Line(refusal, "INFO")])
             return
-        wanted = sources_of(scene)
+        wanted = sources_of(capture.scene_of(context))
         layout.prop(wanted, "guide_kind")
         match wanted.guide_kind:
             case "NONE":
@@ -140,10 +137,10 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
         layout.prop(wanted, "guide_strength")
 
 
-def _no_sketches(scene: Any) -> str:
+def _no_sketches(context: bpy.types.Context) -> str:
     """Why sketches are of no use now, or an empty text."""
     engines = live.get().engines
-    chosen = settings_of(scene).engine or live.usual_engine(engines)
+    chosen = settings_of(vse.editing_scene(context)).engine or live.usual_engine(engines)
     engine = next((engine for engine in engines if engine.id == chosen), None)
     if engine is None:
         return "Connect to a backend and choose an engine: few take sketches"

@@ -15,7 +15,7 @@ from ..properties import is_custom, settings_of, wish_of
 from ..shot import Fit, GapView, Repeat, gap_views
 from ..wording import Line, error_lines, gap_lines, gap_title
 from .chart import Palette, icon_of
-from .sidebar import Sidebar, draw_lines, in_every_editor
+from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
 _UNIT = 20.0
 """Pixels of a button's height at a scale of 1."""
@@ -39,7 +39,7 @@ class TWEENCEL_PT_timing(Sidebar, bpy.types.Panel):
 
 
 def _draw_usual(layout: Any, settings: Any) -> None:
-    column = _settings_column(layout)
+    column = settings_column(layout)
     column.prop(settings, "fit")
     column.prop(settings, "fill")
     if not settings.fill:
@@ -53,7 +53,7 @@ def _draw_usual(layout: Any, settings: Any) -> None:
 
 
 def _draw_repeat(layout: Any, settings: Any) -> None:
-    column = _settings_column(layout)
+    column = settings_column(layout)
     column.prop(settings, "repeat")
     if settings.repeat == Repeat.CYCLE.value:
         column.prop(settings, "closing")
@@ -64,13 +64,6 @@ def _draw_curve(layout: Any, owner: Any) -> None:
     node = charts.node_of(owner) if is_custom(owner) else None
     if node is not None:
         layout.template_curve_mapping(node, "mapping")
-
-
-def _settings_column(layout: Any) -> Any:
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
-    return column
 
 
 def _draw_gaps(layout: Any, context: bpy.types.Context, settings: Any) -> None:

@@ -103,6 +103,17 @@ def test_there_and_back_doubles_no_end(tmp_path: Path) -> None:
     assert len(set(made)) == 4
 
 
+def test_what_the_engine_does_not_make_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    keys = keys_in(tmp_path)
+    plan = oneshot.Plan(keys, ((0.5,),), "flow_loop", {}, 0, tmp_path / "out")
+    with pytest.raises(BadJob, match="does not make") as refused:
+        oneshot.run(plan, Settings(device="cpu", threads=1), lambda event: None)
+    assert "rife" in refused.value.fix
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_shot_is_not_a_cycle_and_there_and_back_at_once(tmp_path: Path) -> None:
     with pytest.raises(BadJob, match="not both"):
         run(tmp_path, keys_in(tmp_path), 1, cycle=True, ping_pong=True)

@@ -73,10 +73,20 @@ def user_of(at: Stage, target: str) -> Any:
 
 
 def everything() -> list[int]:
-    kinds = (bpy.data.objects, bpy.data.meshes, bpy.data.materials)
+    kinds = (
+        bpy.data.objects,
+        bpy.data.meshes,
+        bpy.data.materials,
+        bpy.data.actions,
+        bpy.data.node_groups,
+    )
     # Blender makes a "Render Result" together with a compositor.
     images = [image for image in bpy.data.images if image.source != "VIEWER"]
-    return [len(images), *map(len, kinds)]
+    if bpy.app.version >= (5, 0):  # there `use_nodes` is always true and means nothing
+        composited = [scene.compositing_node_group is not None for scene in bpy.data.scenes]
+    else:
+        composited = [scene.use_nodes for scene in bpy.data.scenes]
+    return [len(images), *map(len, kinds), *map(int, composited)]
 
 
 WHOLE = [png(grey=100), png(grey=1), png(grey=2), png(grey=101)]
@@ -166,8 +176,9 @@ def test_a_plane_is_hidden_before_its_first_frame_and_a_cycle_never(at: Stage) -
     assert hidden == [(True, True), (False, False), (False, False)]
 
 
-def test_a_cycle_goes_round(at: Stage) -> None:
-    at.settings.repeat = "cycle"
+@pytest.mark.parametrize("repeat", ["cycle", "ping_pong"])
+def test_what_repeats_goes_round(at: Stage, repeat: str) -> None:
+    at.settings.repeat = repeat
     generate(at, "PLANE")
     until_ended(at)
     assert user_of(at, "PLANE").use_cyclic
@@ -249,3 +260,30 @@ def grey(at: Stage, frame: int) -> int:
     value = round(made.pixels[0] * 255)
     bpy.data.images.remove(made)
     return value
+
+
+@pytest.mark.parametrize("target", PICTURES)
+def test_a_project_that_is_moved_keeps_its_pictures(at: Stage, target: str) -> None:
+    at.settings.folder = "//out"
+    at.save()
+    generate(at, target)
+    until_ended(at)
+    assert image().filepath.startswith("//")
+    assert image()["tweencel_provenance"].startswith("//")
+
+
+def test_a_file_saved_in_mid_job_is_mended_when_nobody_follows_the_job(at: Stage) -> None:
+    at.backend.automatic = False
+    generate(at, "PLANE")
+    job = at.work.job.id
+    at.pump(lambda: at.work.job.accepted)
+    path = at.save()
+    at.backend.move(job, State.RUNNING)
+    at.backend.make(job)
+    at.backend.make(job)
+    at.backend.move(job, State.DONE)
+    until_ended(at)
+    at.live.dismiss(job)
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    assert "tweencel_open" not in image()
+    assert [one for one in bpy.data.objects if "tweencel_open" in one] == []

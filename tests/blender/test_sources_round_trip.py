@@ -150,6 +150,24 @@ def test_renders_of_the_scene_are_filled(at: Stage) -> None:
     inspect(at, work)
 
 
+@pytest.mark.parametrize(
+    ("kind", "bits", "alpha"), [("PNG", 16, "STRAIGHT"), ("OPEN_EXR", 16, "PREMUL")]
+)
+def test_deep_renders_come_back_as_deep(at: Stage, kind: str, bits: int, alpha: str) -> None:
+    activate(add_block(set_up(at)))
+    settings: Any = at.scene.render.image_settings
+    settings.file_format, settings.color_depth = kind, str(bits)
+    mark(at, 1, 9, breakdowns=(5,))
+    with editor("VIEW_3D"):
+        work = generate(at)
+    inspect(at, work)
+    for path in (*work.order.keys, work.folder.path / work.made[0]):
+        with path.open("rb") as file:
+            info = probe(file)
+        assert (info.format, info.depth) == (kind.removeprefix("OPEN_"), bits)
+    assert at.result.alpha_mode == alpha
+
+
 def test_grease_pencil_drawings_are_filled_with_their_alpha(at: Stage) -> None:
     drawn = add_drawing(set_up(at))
     for layer in drawn.data.layers:
