@@ -11,6 +11,9 @@ import bpy
 from .. import live
 from ..wording import job_views, plural
 
+_WIDTH = 16.0
+"""Of the bar with its text, in buttons."""
+
 
 def draw(self: Any, context: bpy.types.Context) -> None:
     """What is appended to the status bar."""
@@ -26,7 +29,9 @@ def draw(self: Any, context: bpy.types.Context) -> None:
     if oldest.fraction is None:
         row.label(text=text, icon="RENDER_ANIMATION")
     else:
-        row.progress(factor=oldest.fraction, text=text)
+        bar = row.row()
+        bar.ui_units_x = _WIDTH
+        bar.progress(factor=oldest.fraction, text=text)
     row.operator("tweencel.cancel", text="", icon="X").job = oldest.job
 
 
