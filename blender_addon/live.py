@@ -6,6 +6,7 @@ One timer calls `beat`. In background mode Blender runs no timers: there a scrip
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -163,14 +164,12 @@ class Live:
             timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
         image_targets.require(settings.target, context.scene)
         folder = Folder.make(output_folder(settings), shot.name)
-        work: Work | None = None
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(folder.discard, also_parent=True)
             taken = shot.take(folder.path / INPUTS) if shot.take else shot
             order = self._order(context, taken, sheet, engine, folder)
             work = self.session.generate(order, folder=folder)
-        finally:
-            if work is None:
-                folder.discard(also_parent=True)
+            undo.pop_all()  # it is the job's folder now
         self._place(scene if settings.target == _STRIP else context.scene, taken, sheet, work)
         self.notice = None
         return work
