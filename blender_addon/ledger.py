@@ -104,6 +104,8 @@ class Job:
     progress: Progress | None = None
     made: dict[int, Made] = field(default_factory=dict)
     landed: set[int] = field(default_factory=set)
+    reused: int = 0
+    """Frames that need not be made: an earlier version has them. They count in no total."""
     kept: dict[int, str] = field(default_factory=dict)
     """Digests of the frames that an earlier session left on our disk, by index."""
     times: dict[Stage, float] = field(default_factory=dict)
@@ -153,6 +155,10 @@ class Ledger:
         if job.stage.ended:
             return
         job.task = task
+        if not job.total:  # every frame was there already
+            job.done_there = True
+            self._end_if_complete(job, now)
+            return
         for digest in task.inputs():
             self.uploads.want(digest, sizes[digest])
         self._enter(job, Stage.UPLOADING, now)

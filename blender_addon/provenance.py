@@ -6,10 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from protocol.jobs import Task
+from protocol.params import Value
 from protocol.version import PROTOCOL_VERSION
 
 from .storage import PROVENANCE
@@ -31,6 +33,7 @@ class Frame(msgspec.Struct, frozen=True):
     file: str
     gap: int
     t: float
+    sha256: str = ""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,10 +45,57 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     frames: tuple[Frame, ...] = ()
 
 
+class KeyFile(msgspec.Struct, frozen=True):
+    """A key: its file as seen from the record's folder."""
+
+    file: str
+    sha256: str = ""
+    painted: bool = False
+    """A frame of an earlier version that the artist painted over."""
+
+
+class WeightsUsed(msgspec.Struct, frozen=True):
+    sha256: str
+
+
+class Maker(msgspec.Struct, frozen=True):
+    """The engine that made the frames."""
+
+    id: str
+    version: str = ""
+    weights: tuple[WeightsUsed, ...] = ()
+
+
+class Version(Record, frozen=True, kw_only=True):
+    """All that is needed to make the frames again."""
+
+    engine: Maker
+    params: dict[str, Value] = {}
+    seed: int = 0
+    keys: tuple[KeyFile, ...] = ()
+    task: Task
+    settings: dict[str, Any] = {}
+    """The panel's settings as they were; empty in a record of an earlier release."""
+    origin: dict[str, Any] = {}
+    """What the artist had selected; likewise."""
+
+
 def read(folder: Path) -> Record | None:
     """The record that lies in a folder of frames, if there is one that can be read."""
+    return _read(folder, Record)
+
+
+def read_version(folder: Path) -> Version | None:
+    """The whole record, if it can be read and says enough."""
+    return _read(folder, Version)
+
+
+_Kind = TypeVar("_Kind", bound=Record)
+
+
+def _read(folder: Path, kind: type[_Kind]) -> _Kind | None:
     try:
-        return msgspec.json.decode((folder / PROVENANCE).read_bytes(), type=Record)
+        return msgspec.json.decode((folder / PROVENANCE).read_bytes(), type=kind)
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -67,10 +117,13 @@ def describe(work: Work, software: Mapping[str, str]) -> dict[str, Any]:
         },
         "params": dict(job.params),
         "seed": job.seed,
-        "keys": [_key(work, path) for path in order.keys],
+        "keys": [
+            _key(work, path) | ({"painted": True} if path in order.painted else {})
+            for path in order.keys
+        ],
         "gaps": [list(times) for times in order.gaps],
         "files": [_key(work, path) for path in order.files],
-        "task": msgspec.to_builtins(job.task or order.task),
+        "task": msgspec.to_builtins(work.whole_task() if job.task else order.task),
         "frames": _frames(work),
         **order.facts,
         "software": {"protocol": ".".join(map(str, PROTOCOL_VERSION)), **software},
@@ -82,17 +135,16 @@ def _key(work: Work, path: Path) -> dict[str, str]:
 
 
 def _frames(work: Work) -> list[dict[str, Any]]:
-    task = work.job.task
-    if task is None:
-        return []
+    made = {work.slot_of(index): made.digest for index, made in work.job.made.items()}
+    digests = made | work.reused
     return [
         {
             "file": work.made[slot.index],
             "gap": slot.gap,
             "t": slot.t,
-            "sha256": work.job.made[slot.index].digest,
+            "sha256": digests[slot.index],
         }
-        for slot in task.slots()
+        for slot in work.order.task.slots()
         if slot.index in work.made
     ]
 

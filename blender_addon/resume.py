@@ -20,7 +20,7 @@ from protocol.params import Value
 from .journal import Journal
 from .ledger import Job
 from .storage import Folder
-from .work import Order, Work, filled
+from .work import Order, Work, filled, only
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +43,10 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     facts: dict[str, Any] = {}
     digests: dict[str, str] = {}
+    painted: tuple[str, ...] = ()
+    earlier: str = ""
+    asked: tuple[int, ...] | None = None
+    reused: dict[int, str] = {}
 
 
 class Memory:
@@ -119,6 +123,10 @@ def _note(work: Work, backend: str) -> Note:
         name=work.folder.name,
         facts=dict(order.facts),
         digests={str(path.absolute()): digest for path, digest in work.digests.items()},
+        painted=tuple(str(path.absolute()) for path in sorted(order.painted)),
+        earlier=str(order.earlier.absolute()) if order.earlier else "",
+        asked=work.asked,
+        reused=work.reused,
     )
 
 
@@ -142,6 +150,8 @@ def _work(note: Note) -> Work:
         params=note.params,
         seed=note.seed,
         facts=note.facts,
+        painted=frozenset(map(Path, note.painted)),
+        earlier=Path(note.earlier) if note.earlier else None,
     )
     task = _task(note, note.digests)
     job = Job(
@@ -149,13 +159,15 @@ def _work(note: Note) -> Work:
         engine=note.engine.id,
         params=note.params,
         seed=note.seed,
-        total=len(note.task.slots()),
+        total=len(order.numbers) if note.asked is None else len(note.asked),
+        reused=len(note.reused),
         task=task,
         # It may have been sent, so we ask for it first; a backend that lacks it says so.
         accepted=task is not None,
     )
     work = Work(job, order, Folder(folder, note.name))
     work.digests = {Path(key): digest for key, digest in note.digests.items()}
+    work.asked, work.reused = note.asked, dict(note.reused)
     work.folder.adopt(list(work.key_names()))
     return work
 
@@ -163,4 +175,5 @@ def _work(note: Note) -> Work:
 def _task(note: Note, digests: Mapping[str, str]) -> Task | None:
     if any(file not in digests for file in note.files):
         return None
-    return filled(note.task, [digests[file] for file in note.files])
+    whole = filled(note.task, [digests[file] for file in note.files])
+    return whole if note.asked is None else only(whole, note.asked)

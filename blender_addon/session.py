@@ -15,7 +15,13 @@ from pathlib import Path
 
 from protocol.endpoint import Endpoint
 from protocol.engines import EngineSpec
-from protocol.errors import BackendBroken, BackendNotRunning, BadInput, TweencelError
+from protocol.errors import (
+    BackendBroken,
+    BackendNotRunning,
+    BadInput,
+    MissingFile,
+    TweencelError,
+)
 from protocol.jobs import Task
 from protocol.limits import CHUNK, WINDOW, Limits
 from protocol.messages import Data, Ping, Put, Reply, Welcome
@@ -24,10 +30,19 @@ from protocol.params import complete
 from .journal import Journal
 from .ledger import Job, Ledger, Sink, Stage
 from .link import Connect, Line, Link
-from .provenance import describe
+from .provenance import describe, read_version
 from .resume import Memory, require_folder
-from .storage import FRAME_SUFFIXES, Folder, Part, hash_slices, inspect_keys, read_range
-from .work import Order, Work, filled
+from .reuse import digests_of, unchanged
+from .storage import (
+    FRAME_SUFFIXES,
+    Folder,
+    Part,
+    copy_slices,
+    hash_slices,
+    inspect_keys,
+    read_range,
+)
+from .work import Order, Work, only
 
 _log = logging.getLogger(__name__)
 BUDGET = 0.008
@@ -298,22 +313,31 @@ class Session:
     def _survey(self, work: Work) -> Iterator[None]:
         """What lies in the folder; then as `_prepare`, if the job was not sent yet."""
         work.folder.clear_halves()
+        if not work.job.accepted:
+            return (yield from self._prepare(work))
+        for slot in work.reused:
+            for name in self._names_there(work, slot):
+                self._have(work, slot, name)
         for index in range(work.job.total):
-            for name in [work.name_of(index, suffix) for suffix in FRAME_SUFFIXES]:
-                path = work.folder.path / name
-                if path.is_file():
-                    work.job.kept[index], _ = yield from hash_slices(path)
-                    work.found[index] = name
+            for name in self._names_there(work, work.slot_of(index)):
+                work.job.kept[index], _ = yield from hash_slices(work.folder.path / name)
+                work.found[index] = name
             yield
-        if work.job.accepted:
-            return None
-        return (yield from self._prepare(work))
+        return None
+
+    @staticmethod
+    def _names_there(work: Work, slot: int) -> list[str]:
+        names = [work.name_of(slot, suffix) for suffix in FRAME_SUFFIXES]
+        return [name for name in names if (work.folder.path / name).is_file()]
+
+    def _have(self, work: Work, slot: int, name: str) -> None:
+        work.made[slot] = name
+        self.on_landed(work, slot)
 
     def _tell_found(self) -> None:
         for job, index in self.ledger.pop_found():
             work = self.works[job]
-            work.made[index] = work.found[index]
-            self.on_landed(work, index)
+            self._have(work, work.slot_of(index), work.found[index])
 
     # Keys -----------------------------------------------------------------------------------------
 
@@ -344,7 +368,9 @@ class Session:
         if read is None:
             self.ledger.resumed(work.job, now)
             return
-        self.ledger.prepared(work.job, *read, now)
+        task, sizes = read
+        work.job.total, work.job.reused = len(task.slots()), len(work.reused)
+        self.ledger.prepared(work.job, task, sizes, now)
         self._memory.keep(work)  # before the job is sent
 
     def _prepare(self, work: Work) -> Iterator[None]:
@@ -357,8 +383,31 @@ class Session:
                 )
             work.digests[path], sizes[digest] = digest, size
             self._paths[digest] = path
-        digests = [work.digests[path] for path in work.order.files]
-        return filled(work.order.task, digests), sizes
+        task = work.whole_task()
+        if work.asked is None and work.order.earlier is not None:
+            yield from self._take_over(work, task, work.order.earlier)
+        return task if work.asked is None else only(task, work.asked), sizes
+
+    def _take_over(self, work: Work, task: Task, earlier: Path) -> Iterator[None]:
+        """Copy the frames of an earlier version for which nothing has changed."""
+        for group in unchanged(work, task, read_version(earlier)):
+            copied: dict[int, tuple[str, str]] = {}
+            for slot, frame in group.items():
+                name = work.name_of(slot, Path(frame.file).suffix)
+                try:
+                    digest = yield from copy_slices(earlier / frame.file, work.folder.path / name)
+                except MissingFile:
+                    break
+                copied[slot] = name, digest
+            # What was painted over, or lost, is made anew, and what was made with it.
+            if {slot: digest for slot, (_, digest) in copied.items()} == digests_of(group):
+                for slot, (name, digest) in copied.items():
+                    work.reused[slot] = digest
+                    self._have(work, slot, name)
+            else:
+                for name, _ in copied.values():
+                    work.folder.drop(name)
+        work.asked = tuple(n for n in range(len(work.order.numbers)) if n not in work.reused)
 
     def _read_chunk(self, put: Put) -> bytes:
         size = min(self.ledger.uploads.chunk, put.size - put.offset)
@@ -395,13 +444,12 @@ class Session:
         self.ledger.downloads.forget(digest)
         for sink in sinks:
             work = self.works[sink.job]
-            work.made[sink.frame] = self._target(sink, suffix).name
-            self.on_landed(work, sink.frame)
+            self._have(work, work.slot_of(sink.frame), self._target(sink, suffix).name)
             self.ledger.landed(work.job, sink.frame, now)
 
     def _target(self, sink: Sink, suffix: str) -> Path:
         work = self.works[sink.job]
-        return work.folder.path / work.name_of(sink.frame, suffix)
+        return work.folder.path / work.name_of(work.slot_of(sink.frame), suffix)
 
     def _drop(self, digest: str) -> None:
         if part := self._parts.pop(digest, None):

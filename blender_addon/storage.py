@@ -79,6 +79,32 @@ def hash_slices(path: Path) -> Iterator[None]:
     return state.hexdigest(), size
 
 
+def copy_slices(source: Path, target: Path) -> Iterator[None]:
+    """A generator that copies one slice at each step and returns the digest at the end.
+
+    Raises MissingFile or DiskFull.
+    """
+    state = hashlib.sha256()
+    half = target.with_name(f".{target.name}.part")
+    with contextlib.ExitStack() as files:
+        with _reading(source):
+            file = files.enter_context(source.open("rb"))
+        with writing(target):
+            copy = files.enter_context(half.open("wb"))
+        while True:
+            with _reading(source):
+                piece = file.read(SLICE)
+            if not piece:
+                break
+            state.update(piece)
+            with writing(target):
+                copy.write(piece)
+            yield
+    with writing(target):
+        half.replace(target)
+    return state.hexdigest()
+
+
 def read_range(path: Path, offset: int, count: int) -> bytes:
     """`count` bytes from `offset` on. Raises MissingFile, BadInput if the file became shorter."""
     with _reading(path), path.open("rb") as file:
@@ -186,6 +212,11 @@ class Folder:
             half.write_text(_lines(record), "utf-8")
             half.replace(path)
         return path
+
+    def drop(self, name: str) -> None:
+        """Remove a file that is of no use."""
+        with contextlib.suppress(OSError):
+            (self.path / name).unlink()
 
     def adopt(self, kept: Sequence[str]) -> None:
         """The folder is that of an earlier session's job, with those copies of keys in it."""

@@ -182,7 +182,8 @@ def _status(job: Job, uploaded: float) -> str:
         case Stage.RUNNING | Stage.FETCHING:
             return _running(job)
         case Stage.DONE:
-            return f"{plural(job.total, 'frame')} made"
+            kept = f", {job.reused} kept" if job.reused else ""
+            return f"{plural(job.total, 'frame')} made{kept}"
         case Stage.FAILED:
             return f"Failed with {len(job.landed)} of {plural(job.total, 'frame')}"
         case Stage.CANCELLED:

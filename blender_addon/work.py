@@ -6,7 +6,7 @@ It knows no Blender.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +40,11 @@ class Order:
     seed: int = 0
     facts: Mapping[str, Any] = field(default_factory=dict)
     """More for the record beside the frames, such as the exposure sheet."""
+    painted: frozenset[Path] = frozenset()
+    """Those of the keys that are frames of an earlier version which the artist painted over."""
+    earlier: Path | None = None
+    """The folder of an earlier version: frames of it for which nothing has changed are taken over,
+    so that only the others are made."""
 
     @property
     def keys(self) -> tuple[Path, ...]:
@@ -77,6 +82,8 @@ def between(
     params: Mapping[str, Value] | None = None,
     seed: int = 0,
     facts: Mapping[str, Any] | None = None,
+    painted: frozenset[Path] = frozenset(),
+    earlier: Path | None = None,
 ) -> Order:
     """The order of in-betweens: as protocol.inbetween.Inbetween, with files for digests."""
     files = list(dict.fromkeys((*keys, *masks, *(sketch.path for sketch in sketches))))
@@ -93,8 +100,19 @@ def between(
         even_motion=even_motion,
     )
     numbers = tuple(n for n, drawing in enumerate(drawings(gaps)) if not drawing.is_key)
-    facts = facts or {}
-    return Order(tuple(files), task, numbers, engine, parent, name, params or {}, seed, facts)
+    return Order(
+        files=tuple(files),
+        task=task,
+        numbers=numbers,
+        engine=engine,
+        parent=parent,
+        name=name,
+        params=params or {},
+        seed=seed,
+        facts=facts or {},
+        painted=painted,
+        earlier=earlier,
+    )
 
 
 def placeholder(number: int) -> str:
@@ -106,6 +124,23 @@ def filled(task: Task, digests: Sequence[str]) -> Task:
     """The draft with the files' digests in it."""
     known = {placeholder(number): digest for number, digest in enumerate(digests)}
     return msgspec.convert(_replaced(msgspec.to_builtins(task), known), Task)
+
+
+def only(task: Task, slots: Iterable[int]) -> Task:
+    """The task that asks for those of its slots alone. Only in-betweens can be parted."""
+    assert isinstance(task, Inbetween)
+    asked = set(slots)
+    wanted = [slot for slot in task.slots() if slot.index in asked]
+    times: list[list[float]] = [[] for _ in task.gaps]
+    for slot in wanted:
+        times[slot.gap].append(slot.t)
+    one_mask = len(task.masks) < 2
+    return msgspec.structs.replace(
+        task,
+        gaps=tuple(map(tuple, times)),
+        guides=tuple(guide for guide in task.guides if times[guide.gap]),
+        masks=task.masks if one_mask else tuple(task.masks[slot.index] for slot in wanted),
+    )
 
 
 def _replaced(plain: Any, known: Mapping[str, str]) -> Any:
@@ -121,7 +156,10 @@ def _replaced(plain: Any, known: Mapping[str, str]) -> Any:
 
 @dataclass
 class Work:
-    """A job with its files. `made` gives the file names of the frames that landed, by index."""
+    """A job with its files. A *slot* is one of the order; the job may ask for some of them only.
+
+    `made` gives the file names of the frames that are there, by slot.
+    """
 
     job: Job
     order: Order
@@ -130,7 +168,20 @@ class Work:
     digests: dict[Path, str] = field(default_factory=dict)
     made: dict[int, str] = field(default_factory=dict)
     found: dict[int, str] = field(default_factory=dict)
-    """Frames that an earlier session left in the folder; they may be whole or not."""
+    """Frames that an earlier session left in the folder, by the job's index; they may be whole or
+    not."""
+    asked: tuple[int, ...] | None = None
+    """The slots that the job asks for; None until that is known: all."""
+    reused: dict[int, str] = field(default_factory=dict)
+    """Digests of the frames that were taken over from the earlier version, by slot."""
+
+    def slot_of(self, index: int) -> int:
+        """The slot for which the job's `index`-th frame is made."""
+        return index if self.asked is None else self.asked[index]
+
+    def whole_task(self) -> Task:
+        """What was ordered, with the digests of its files; they must be known."""
+        return filled(self.order.task, [self.digests[path] for path in self.order.files])
 
     def key_names(self) -> Iterator[str]:
         """What copies of the keys are called, where there are copies."""
@@ -139,6 +190,6 @@ class Work:
             yield self.folder.frame_name(drawing, path.suffix.lower())
             drawing += 1 + len(times)
 
-    def name_of(self, index: int, suffix: str = ".png") -> str:
-        """The file name of the `index`-th in-between: its number among all drawings, keys too."""
-        return self.folder.frame_name(self.order.numbers[index], suffix)
+    def name_of(self, slot: int, suffix: str = ".png") -> str:
+        """The file name of a slot's frame: its number among all drawings, keys too."""
+        return self.folder.frame_name(self.order.numbers[slot], suffix)
