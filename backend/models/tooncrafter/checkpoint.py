@@ -10,96 +10,19 @@ one network is in the making at a time. Nothing in a file is run.
 
 from __future__ import annotations
 
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
 
 import msgspec
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from backend.models.files import AGAIN, File, opened, written
 from backend.models.tooncrafter import keys
 from backend.models.tooncrafter.keys import Shape
 from backend.models.tooncrafter.layers import FullPrecision
 from backend.models.tooncrafter.sizes import FULL, Sizes, parse
 from protocol.errors import EngineFailed
-
-#: The name under which reduced weights, such as the tests', say their sizes.
-SIZES = "tweencel_sizes"
-#: Characters that a run saved by deepspeed puts before every name.
-_DEEPSPEED = 16
-_AGAIN = "Get the file again from the source that ToonCrafter's page names, or choose another one."
-
-
-class File(Protocol):
-    """One file: what it holds, and a value when it is asked for."""
-
-    @property
-    def shapes(self) -> Mapping[str, Shape]: ...
-
-    @property
-    def sizes(self) -> str | None: ...
-
-    def tensor(self, name: str) -> Tensor:
-        """The stored value, perhaps in mapped memory."""
-        ...
-
-
-class TorchFile:
-    """What torch.save wrote: {"state_dict": ...}, deepspeed's {"module": ...}, or bare names."""
-
-    def __init__(self, path: Path) -> None:
-        content = _torch_content(path)
-        said = content.pop(SIZES, None)
-        self.sizes = said if isinstance(said, str) else None
-        if isinstance(module := content.get("module"), dict):
-            inner = cast("dict[str, Any]", module)
-            content = {name[_DEEPSPEED:]: value for name, value in inner.items()}
-        elif isinstance(state := content.get("state_dict"), dict):
-            content = cast("dict[str, Any]", state)
-        self._tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)}
-        self.shapes = {name: tuple(value.shape) for name, value in self._tensors.items()}
-
-    def tensor(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-
-def _torch_content(path: Path) -> dict[str, Any]:
-    if not zipfile.is_zipfile(path):
-        raise EngineFailed(f"{path.name} is no checkpoint, or was cut off.", fix=_AGAIN)
-    try:
-        strange = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        if strange:
-            raise EngineFailed(
-                f"{path.name} holds code beside its numbers: {', '.join(sorted(strange))}.",
-                fix=_AGAIN,
-            )
-        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (RuntimeError, EOFError, zipfile.BadZipFile) as problem:
-        raise EngineFailed(f"{path.name} is damaged: {problem}", fix=_AGAIN) from problem
-    if not isinstance(content, dict):
-        raise EngineFailed(f"{path.name} holds no named weights.", fix=_AGAIN)
-    return cast("dict[str, Any]", content)
-
-
-class SafetensorsFile:
-    """A safetensors file: a repack, or what `convert` wrote."""
-
-    def __init__(self, path: Path) -> None:
-        try:
-            self._file = safe_open(path, framework="pt", device="cpu")
-        except SafetensorError as problem:
-            raise EngineFailed(f"{path.name} is damaged: {problem}", fix=_AGAIN) from problem
-        self.sizes = (self._file.metadata() or {}).get(SIZES)
-        names = cast("list[str]", self._file.keys())
-        self.shapes: dict[str, Shape] = {
-            name: tuple(self._file.get_slice(name).get_shape()) for name in names
-        }
-
-    def tensor(self, name: str) -> Tensor:
-        return self._file.get_tensor(name)
 
 
 class Checkpoint:
@@ -114,7 +37,7 @@ class Checkpoint:
         self._homes: dict[str, File] = {}
         said: str | None = None
         for path in _files(paths):
-            file = _opened(path)
+            file = opened(path)
             said = said or file.sizes
             # A name in an earlier file counts: that is the one asked for first.
             self._homes |= {name: file for name in file.shapes if name not in self._homes}
@@ -139,7 +62,7 @@ class Checkpoint:
         for network in keys.NEEDED:
             if not self.holds(network):
                 raise EngineFailed(
-                    f"This is not ToonCrafter: there is no {_title(network)}.", fix=_AGAIN
+                    f"This is not ToonCrafter: there is no {_title(network)}.", fix=AGAIN
                 )
         known: set[str] = set()
         faults: list[str] = []
@@ -152,7 +75,7 @@ class Checkpoint:
         faults += [f"{name} is unknown" for name in sorted(self.shapes.keys() - known)]
         if faults:
             text = f"The weights do not fit ToonCrafter in {len(faults)} places: "
-            raise EngineFailed(text + "; ".join(faults) + ".", fix=_AGAIN)
+            raise EngineFailed(text + "; ".join(faults) + ".", fix=AGAIN)
 
     def _faults(self, network: str, known: set[str]) -> Iterator[str]:
         module = keys.meta(network, self.sizes)
@@ -166,7 +89,7 @@ class Checkpoint:
 
     def _misshapen(self, name: str, shape: Shape) -> Iterator[str]:
         if self.shapes[name] != shape:
-            yield f"{name} is {_written(self.shapes[name])} and should be {_written(shape)}"
+            yield f"{name} is {written(self.shapes[name])} and should be {written(shape)}"
 
     def load(self, network: str, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """A network with its values on the device; norms stay float32, the rest is `dtype`."""
@@ -189,11 +112,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise EngineFailed(f"There are no weights at {path}.", fix=_AGAIN)
-
-
-def _opened(path: Path) -> File:
-    return SafetensorsFile(path) if path.suffix == ".safetensors" else TorchFile(path)
+            raise EngineFailed(f"There are no weights at {path}.", fix=AGAIN)
 
 
 def _sizes(said: str | None) -> Sizes:
@@ -202,7 +121,7 @@ def _sizes(said: str | None) -> Sizes:
     try:
         return parse(said)
     except msgspec.ValidationError as problem:
-        raise EngineFailed(f"The weights say strange sizes: {problem}", fix=_AGAIN) from problem
+        raise EngineFailed(f"The weights say strange sizes: {problem}", fix=AGAIN) from problem
 
 
 def _title(network: str) -> str:
@@ -216,8 +135,4 @@ def _missing(network: str) -> str:
         case "sketch":
             return "Add sketch_encoder.ckpt, or draw no sketches."
         case _:
-            return _AGAIN
-
-
-def _written(shape: Shape) -> str:
-    return " x ".join(map(str, shape)) or "a single number"
+            return AGAIN

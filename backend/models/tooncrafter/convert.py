@@ -21,8 +21,9 @@ from typing import BinaryIO, Protocol
 import torch
 from torch import Tensor
 
+from backend.models.files import SIZES
 from backend.models.tooncrafter import keys
-from backend.models.tooncrafter.checkpoint import SIZES, Checkpoint
+from backend.models.tooncrafter.checkpoint import Checkpoint
 from backend.models.tooncrafter.sizes import dump
 
 #: The file beside the converted ones that says what they are.

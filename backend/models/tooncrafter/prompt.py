@@ -20,12 +20,11 @@ START, END, PADDING = 49406, 49407, 0
 _ENDINGS = ("s", "t", "re", "ve", "m", "ll", "d")
 
 
-def tokens(prompt: str) -> list[int]:
+def tokens(prompt: str, padding: int = PADDING) -> list[int]:
     """Exactly 77 numbers; what is too long is cut, and the end is always marked."""
     found = [number for word in _words(prompt) for number in _numbers(word)]
     inner = found[: TEXT_TOKENS - 2]
-    padding = [PADDING] * (TEXT_TOKENS - 2 - len(inner))
-    return [START, *inner, END, *padding]
+    return [START, *inner, END, *[padding] * (TEXT_TOKENS - 2 - len(inner))]
 
 
 def _words(prompt: str) -> list[str]:
