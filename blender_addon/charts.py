@@ -7,6 +7,7 @@ so it is saved with the file and copied with the scene's settings.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import bpy
@@ -49,6 +50,39 @@ def curve_of(owner: Any) -> Curve | None:
     line = mapping.curves[0]
     moments = [number / _SAMPLES for number in range(_SAMPLES + 1)]
     return Curve(tuple((moment, mapping.evaluate(line, moment)) for moment in moments))
+
+
+def points_of(owner: Any) -> list[list[Any]]:
+    """The points of the curve as plain data: [moment, position, handle]; empty if it has none."""
+    node = node_of(owner)
+    if node is None:
+        return []
+    points = node.mapping.curves[0].points
+    return [[point.location[0], point.location[1], point.handle_type] for point in points]
+
+
+def set_points(owner: Any, points: Sequence[Sequence[Any]]) -> None:
+    """Draw the curve anew as `points_of` gave it; what is no curve is left aside."""
+    if len(points) < 2 or not all(_is_point(point) for point in points):
+        return
+    draw_own(owner)
+    mapping = node_of(owner).mapping
+    line = mapping.curves[0].points
+    while len(line) > 2:
+        line.remove(line[1])
+    while len(line) < len(points):
+        line.new(0.5, 0.5)
+    for target, (moment, position, handle) in zip(line, points, strict=True):
+        target.location = moment, position
+        target.handle_type = handle
+    mapping.update()
+
+
+def _is_point(point: Any) -> bool:
+    match point:
+        case [float() | int(), float() | int(), "AUTO" | "AUTO_CLAMPED" | "VECTOR"]:
+            return True
+    return False
 
 
 def forget(owner: Any) -> None:

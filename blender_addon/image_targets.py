@@ -6,6 +6,7 @@ Every result is found again by the marks on its image, in whichever .blend file 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +17,14 @@ from protocol.errors import BadInput
 
 from . import provenance
 from .blend_paths import stored
-from .ledger import ENDED
+from .ledger import ENDED, Stage
 from .shot import Plan, Shot
 from .storage import EXR_SUFFIX
-from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
+from .timeline_mark import BEFORE, ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
 
 _NODES = "tweencel_nodes"
 """How many nodes a compositor had when it was made for a job."""
+_TIMES = ("frame_duration", "frame_start", "frame_offset", "use_cyclic")
 PLANE, CAMERA, COMPOSITOR, REFERENCE = "PLANE", "CAMERA", "COMPOSITOR", "GP_REFERENCE"
 
 
@@ -76,15 +78,88 @@ def place(
 
 def refresh(job: str) -> None:
     """The files of a job's sequence have changed."""
-    for image in _images_of(job):
+    for image in images_of(job):
         image.reload()
 
 
 def settle(job: str) -> None:
     """The job has ended, and its results show what there is."""
-    for owner in (*_images_of(job), *_objects_of(job)):
-        if OPEN in owner:
-            del owner[OPEN]
+    for owner in (*images_of(job), *_objects_of(job)):
+        for mark in (OPEN, BEFORE):
+            if mark in owner:
+                del owner[mark]
+
+
+def switch(job: str, shown: Sequence, marks: dict[str, Any]) -> bool:
+    """Let what shows a job's frames show another version; what was shown can come back.
+
+    Gives whether there is anything that shows them.
+    """
+    images = list(images_of(job))
+    for image in images:
+        user = next(_users_of(image), None)
+        before = {
+            "file": image.filepath,
+            "marks": {name: image[name] for name in marks if name in image},
+            "time": {name: getattr(user, name) for name in _TIMES} if user else {},
+        }
+        _remark(job, image, marks)
+        image[BEFORE] = json.dumps(before)
+        _show_file(image, stored(shown.first))
+        for user in _users_of(image):
+            _time(user, shown)
+    return bool(images)
+
+
+def revert(job: str) -> str:
+    """Let what was made again show what it showed before. Gives the job that it shows then."""
+    shown = ""
+    for image in [image for image in images_of(job) if BEFORE in image]:
+        before = json.loads(image[BEFORE])
+        _show_file(image, before["file"])
+        for user in _users_of(image):
+            for name, value in before["time"].items():
+                setattr(user, name, value)
+        del image[BEFORE], image[OPEN]
+        _remark(job, image, before["marks"])
+        shown = job_of(image)
+    return shown
+
+
+def _remark(job: str, image: Any, marks: dict[str, Any]) -> None:
+    """Mark an image, and with it what was made for the same job."""
+    shared: tuple[Any, ...] = (bpy.data.objects, bpy.data.materials, bpy.data.meshes)
+    trees = filter(None, map(compositor_of, bpy.data.scenes))
+    for owner in (*(one for kind in shared for one in kind), *trees):
+        if job_of(owner) == job:
+            owner[JOB] = marks[JOB]
+            if PROVENANCE in owner:
+                _mark(owner, marks)
+    if OPEN not in marks:
+        for thing in _objects_of(marks[JOB]):
+            if OPEN in thing:
+                del thing[OPEN]
+    _mark(image, marks)
+
+
+def _show_file(image: Any, path: str) -> None:
+    image.filepath = path
+    image.reload()
+
+
+def _users_of(image: Any) -> Iterator[Any]:
+    """What says when each of the image's frames is shown, wherever the image is used."""
+    trees = [material.node_tree for material in bpy.data.materials]
+    for tree in filter(None, (*trees, *map(compositor_of, bpy.data.scenes))):
+        for node in tree.nodes:
+            if getattr(node, "image", None) == image:
+                # A compositor's node has the times itself.
+                yield getattr(node, "image_user", node)
+    for camera in bpy.data.cameras:
+        yield from (b.image_user for b in camera.background_images if b.image == image)
+    for thing in bpy.data.objects:
+        if thing.type == "EMPTY" and thing.data == image:
+            yield thing.image_user
 
 
 def mend() -> None:
@@ -97,7 +172,7 @@ def mend() -> None:
         if record is None or record.job != job_of(image):
             continue
         image.reload()
-        if record.state in ENDED:
+        if record.state in ENDED and not (record.state != Stage.DONE and revert(record.job)):
             settle(record.job)
 
 
@@ -108,7 +183,7 @@ def remove(job: str) -> None:
         bpy.data.objects.remove(shown)
         if action is not None:
             bpy.data.actions.remove(action)
-    for image in list(_images_of(job)):
+    for image in list(images_of(job)):
         _unlink(image)
         bpy.data.images.remove(image)
     for scene in bpy.data.scenes:
@@ -136,7 +211,8 @@ def compositor_of(scene: Any) -> Any:
     return scene.node_tree
 
 
-def _images_of(job: str) -> Iterator[Any]:
+def images_of(job: str) -> Iterator[Any]:
+    """The images that show a job's frames."""
     return (image for image in bpy.data.images if job_of(image) == job)
 
 
@@ -209,10 +285,10 @@ def _hide_before(plane: Any, start: int) -> None:
 def _material(image: Any, shown: Sequence) -> Any:
     """Drawn colours shine by themselves: no lamp changes them."""
     material: Any = bpy.data.materials.new(shown.name)
-    if not material.use_nodes:
+    if material.node_tree is None:  # before 5.0
         material.use_nodes = True
     material.surface_render_method = "BLENDED"
-    tree = material.node_tree
+    tree: Any = material.node_tree
     tree.nodes.clear()
     made = {
         name: tree.nodes.new(f"ShaderNode{name}")

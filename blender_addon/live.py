@@ -17,28 +17,33 @@ from bpy.app.handlers import persistent
 
 from protocol.endpoint import Endpoint, parse_endpoint
 from protocol.engines import EngineSpec
-from protocol.errors import BackendNotRunning, TweencelError, UnknownEngine
+from protocol.errors import BackendNotRunning, BadInput, TweencelError, UnknownEngine
 from protocol.messages import Welcome
 from protocol.timing import Drawing, Exposure
 
-from . import capture, image_targets, param_props, timeline, vse
+from . import capture, generation, image_targets, param_props, results, timeline, vse
 from .backend_process import LocalBackend, find_program, running_backend
 from .exposed import Run
+from .generation import Asked
 from .journal import Journal
 from .ledger import Stage
 from .link import Connect
 from .preferences import preferences_of
-from .properties import settings_of, wish_of
+from .properties import settings_of
+from .provenance import Version
+from .results import Made
 from .session import Contact, Session
-from .shot import Plan, Repeat, Shot, breakdowns_of, keys_of, plan, shown
-from .storage import EXR_SUFFIX, INPUTS, PROVENANCE, Folder, inspect_keys
-from .work import Order, Work, between
+from .shot import Plan, Repeat, shown
+from .storage import EXR_SUFFIX, PROVENANCE, Folder, inspect_keys
+from .work import Work
 
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
 """Seconds between two beats, while something goes on and else."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks for a local backend that went away."""
+_LOOK_BUDGET = 0.003
+"""Seconds of a beat for looking whether frames were painted over."""
 _EDITORS = ("SEQUENCE_EDITOR", "VIEW_3D", "IMAGE_EDITOR")
 """Those with our tab."""
 _JOB = "inbetween"
@@ -78,6 +83,8 @@ class Live:
         self._begun = False
         self._drawn: object = None
         self._to_show: dict[str, Work] = {}
+        self._looked_at: tuple[Path, Version] | None = None
+        """The result whose panel is drawn."""
 
     # The backend --------------------------------------------------------------------------------
 
@@ -150,79 +157,143 @@ class Live:
     def generate(self, context: bpy.types.Context) -> Work:
         """Make the in-betweens of the selected keys; a strip for them appears at once.
 
-        Raises any TweencelError; then nothing was made.
+        Where settings were restored from a result it is made again in its place. Gives the first
+        of several variations. Raises any TweencelError; then nothing was made.
         """
+        return self._generate(context, results.replaced(context))
+
+    def make_again(self, context: bpy.types.Context, made: Made) -> Work:
+        """Make a result again in its place, from its sources as they are now and its settings.
+
+        Only what has changed is asked for; frames that were painted over are keys. Raises any
+        TweencelError.
+        """
+        self.session.require_backend()
+        with capture.looking_at(context, results.editor_of(made)):
+            self._restore(context, made)
+            return self._generate(context, made)
+
+    def restore(self, context: bpy.types.Context, made: Made) -> list[str]:
+        """Bring a result's settings and sources back; what is generated next takes its place.
+
+        Gives sentences on what could not be brought back. Raises MissingFile.
+        """
+        with capture.looking_at(context, results.editor_of(made)):
+            return self._restore(context, made)
+
+    def _restore(self, context: bpy.types.Context, made: Made) -> list[str]:
+        lost = results.restore(context, made, self.engines)
+        settings_of(vse.editing_scene(context)).replaces = made.job
+        return lost
+
+    def _generate(self, context: bpy.types.Context, instead: Made | None) -> Work:
         scene = vse.editing_scene(context)
         settings = settings_of(scene)
-        shot = capture.survey(context)
-        sheet = plan(shot, wish_of(settings))
+        asked = generation.asked(context, settings, instead)
         self.session.require_backend()
         engine = self.engine_of(settings)
-        if settings.target == _STRIP:
+        self._require_place(context, asked)
+        seeds = generation.seeds(settings, engine, instead)
+        works: list[Work] = []
+        for seed in seeds:
+            one, work = self._begin(
+                context, asked, engine, seed, works[0].folder if works else None
+            )
+            works.append(work)
+            asked = one if len(works) == 1 else asked  # its keys are files now
+            label = self._label(work, asked.plan)
+            if len(seeds) > 1:
+                label = label._replace(
+                    variations=works[0].job.id, muted=len(works) > 1, title=f", seed {seed}"
+                )
+            self._place(context, one, work, label)
+        if settings.replaces and instead is not None:
+            settings.replaces = works[0].job.id
+        self.notice = None
+        return works[0]
+
+    def _require_place(self, context: bpy.types.Context, asked: Asked) -> None:
+        """Raise NoRoom or BadInput if the result could not be shown."""
+        scene, sheet = vse.editing_scene(context), asked.plan
+        target = settings_of(scene).target
+        if asked.instead is not None:
+            before = self.session.works.get(asked.instead.job)
+            if before is not None and not before.job.stage.ended:
+                raise BadInput(
+                    f"{asked.instead.owner.name} is still being made.",
+                    fix="Cancel its job, or wait for it.",
+                )
+        elif target == _STRIP:
             if vse.open_level(scene) is None:  # keys of another editor
                 scene.sequence_editor_create()
-            timeline.free_channel(scene, shot.channel, sheet.start, sheet.end)
-        image_targets.require(settings.target, context.scene)
-        folder = Folder.make(output_folder(settings), shot.name)
-        with contextlib.ExitStack() as undo:
-            undo.callback(folder.discard, also_parent=True)
-            taken = shot.take(folder.path / INPUTS) if shot.take else shot
-            order = self._order(context, taken, sheet, engine, folder)
-            work = self.session.generate(order, folder=folder)
-            undo.pop_all()  # it is the job's folder now
-        self._place(scene if settings.target == _STRIP else context.scene, taken, sheet, work)
-        self.notice = None
-        return work
+            timeline.free_channel(scene, asked.shot.channel, sheet.start, sheet.end)
+        image_targets.require(target, context.scene)
 
-    def _order(
+    def _begin(
         self,
         context: bpy.types.Context,
-        shot: Shot,
-        sheet: Plan,
+        asked: Asked,
         engine: EngineSpec,
-        folder: Folder,
-    ) -> Order:
-        settings = settings_of(vse.editing_scene(context))
-        wish = wish_of(settings)
-        inputs = folder.path / INPUTS
-        extras = capture.extras(context, shot, sheet, inputs, sketches=engine.can.sketches)
-        return between(
-            [key.path for key in keys_of(shot, sheet)],
-            sheet.gaps,
-            engine,
-            folder.path.parent,
-            shot.name,
-            breakdowns=breakdowns_of(shot),
-            masks=extras.masks,
-            sketches=extras.guides,
-            even_motion=wish.even_motion,
-            params=param_props.values(settings, engine),
-            seed=settings.seed,
-            facts=_facts(settings, sheet),
-        )
+        seed: int,
+        first: Folder | None,
+    ) -> tuple[Asked, Work]:
+        """Order one version. `first`: the folder of the first variation, which has the keys."""
+        parent = output_folder(settings_of(vse.editing_scene(context)))
+        folder = generation.folder_for(context, parent, asked.shot, engine)
+        with contextlib.ExitStack() as undo:
+            undo.callback(folder.discard, also_parent=True)
+            if first is None:
+                shot = generation.taken(asked.shot, folder)
+            else:
+                shot = generation.copied(asked.shot, first, folder)
+            one = asked._replace(shot=shot)
+            order = generation.order_of(context, one, engine, folder, seed)
+            work = self.session.generate(order, folder=folder)
+            undo.pop_all()  # it is the job's folder now
+        return one, work
 
-    def _place(self, scene: bpy.types.Scene, shot: Shot, sheet: Plan, work: Work) -> None:
+    @staticmethod
+    def _label(work: Work, sheet: Plan) -> timeline.Label:
+        return timeline.Label(work.job.id, work.job.engine, _generated(sheet))
+
+    def _place(
+        self, context: bpy.types.Context, asked: Asked, work: Work, label: timeline.Label
+    ) -> None:
+        shot, sheet = asked.shot, asked.plan
         try:
             keys = timeline.key_names(shot, work.folder, sheet)
             names = shown(sheet.sheet, keys, {})
             run = _run(work)
             if run is None:
-                label = timeline.Label(work.job.id, work.job.engine, _generated(sheet))
-                timeline.place(scene, shot, sheet, work.folder, names, label)
+                self._place_strip(vse.editing_scene(context), asked, work, names, label)
             else:
                 run.lay(names)
-                self._place_images(scene, shot, sheet, work, run)
+                self._place_images(context.scene, asked, work, run)
         except TweencelError as problem:
             self.session.fail(work.job.id, problem)
             raise
         self.results[work.job.id] = Result(sheet, keys, run)
 
-    def _place_images(
-        self, scene: bpy.types.Scene, shot: Shot, sheet: Plan, work: Work, run: Run
+    def _place_strip(
+        self,
+        scene: bpy.types.Scene,
+        asked: Asked,
+        work: Work,
+        names: Sequence[str],
+        label: timeline.Label,
     ) -> None:
+        shot, sheet, before = asked.shot, asked.plan, asked.instead
+        if before and timeline.switch(before.job, shot, sheet, work.folder, names, label):
+            return
+        if vse.open_level(scene) is None:
+            scene.sequence_editor_create()
+        timeline.place(scene, shot, sheet, work.folder, names, label)
+
+    def _place_images(self, scene: bpy.types.Scene, asked: Asked, work: Work, run: Run) -> None:
         target = _target(work)
         if target == _FILES:
             return
+        shot, sheet = asked.shot, asked.plan
         (info, *_) = inspect_keys(work.order.keys[:1], self.session.limits)
         cycle = work.order.facts["timing"]["repeat"] != Repeat.ONCE.value
         size = info.width, info.height
@@ -230,7 +301,18 @@ class Live:
         marks = image_targets.marks_of(
             work.job.id, work.job.engine, _generated(sheet), work.folder.path / PROVENANCE
         )
+        if asked.instead and image_targets.switch(asked.instead.job, sequence, marks):
+            return
         image_targets.place(target, scene, sequence, marks)
+
+    def painted_in(self, made: Made) -> int | None:
+        """How many frames of a result were painted over; None until its files were looked at.
+
+        The beats that follow look at them.
+        """
+        self._looked_at = made.folder, made.version
+        known = results.watch.known(made.folder)
+        return None if known is None else len(known)
 
     def dismiss(self, job: str) -> None:
         self.session.dismiss(job)
@@ -276,13 +358,20 @@ class Live:
             return False
 
     def _ended(self, work: Work) -> None:
+        job = work.job.id
+        if work.job.stage is not Stage.DONE and (before := _reverted(job)):
+            self.results.pop(job, None)
+            for scene in bpy.data.scenes:
+                if settings_of(scene).replaces == job:
+                    settings_of(scene).replaces = before
+            return
         if not work.made and work.job.stage is not Stage.DONE:
-            timeline.remove(work.job.id)
-            image_targets.remove(work.job.id)
+            timeline.remove(job)
+            image_targets.remove(job)
             return
         self._show(work)
-        timeline.settle(work.job.id)
-        image_targets.settle(work.job.id)
+        timeline.settle(job)
+        image_targets.settle(job)
 
     # The beat -------------------------------------------------------------------------------------
 
@@ -299,6 +388,8 @@ class Live:
         self.session.tick()
         self._show_landed()
         self._fit_scenes()
+        if self._looked_at is not None:
+            results.watch.step(*self._looked_at, _LOOK_BUDGET)
         self._redraw()
         self.longest_beat = max(self.longest_beat, time.perf_counter() - began)
         return _QUICK if self.session.busy or self._starting else _CALM
@@ -377,7 +468,8 @@ class Live:
             (job.id, job.stage, job.cancelling, len(job.landed), job.progress)
             for job in self.session.ledger.jobs.values()
         ]
-        return self.session.contact, str(self.session.trouble), str(self.notice), jobs
+        painted = results.watch.known(self._looked_at[0]) if self._looked_at else None
+        return self.session.contact, str(self.session.trouble), str(self.notice), jobs, painted
 
     def close(self) -> None:
         """End the line. A backend that we started goes on until it has been idle."""
@@ -449,17 +541,9 @@ def _generated(sheet: Plan) -> str:
     return "".join(("k" if e.drawing.is_key else "g") * e.hold for e in sheet.sheet)
 
 
-def _facts(settings: Any, sheet: Plan) -> dict[str, Any]:
-    return {
-        "target": settings.target,
-        "timing": {
-            name: getattr(settings, name) for name in ("fit", "step", "spacing", "hold", "repeat")
-        },
-        "sheet": [
-            {"key": e.drawing.key, "t": e.drawing.t, "frame": e.frame, "hold": e.hold}
-            for e in sheet.sheet
-        ],
-    }
+def _reverted(job: str) -> str:
+    """Let a result that was being made again show what it showed before. Gives that job's id."""
+    return timeline.revert(job) or image_targets.revert(job)
 
 
 def _sheet(facts: Mapping[str, Any]) -> tuple[Exposure, ...]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 FOLDER = "tweencel"
-_OF_THE_SHOT = frozenset(("name", "rna_type", "folder", "seed"))
+_OF_THE_SHOT = frozenset(("name", "rna_type", "folder", "seed", "variations", "replaces"))
 """What belongs to one shot and to no other."""
 _FIRST_LINES = """\
 import bpy

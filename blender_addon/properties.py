@@ -20,7 +20,7 @@ from bpy.props import (
 
 from protocol.timing import Chart, Spacing
 
-from . import charts
+from . import charts, naming
 from .shot import Fit, GapWish, Repeat, Wish
 
 _CUSTOM, _USUAL = "custom", "usual"
@@ -191,6 +191,17 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
     seed: IntProperty(
         name="Seed", description="The same seed gives the same drawings", min=0, max=2**31 - 1
     )
+    variations: IntProperty(
+        name="Variations",
+        description="How many results to make with one seed each; the strips lie above each other, "
+        "and all but the first are muted",
+        default=1,
+        min=1,
+        max=8,
+    )
+    replaces: StringProperty(
+        description="The result that is made again in its place", options={"HIDDEN"}
+    )
     target: EnumProperty(
         name="Result",
         description="Where the frames are shown as they come",
@@ -202,6 +213,12 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         description="Where the frames go; empty: into the folder tweencel beside the .blend file",
         subtype="DIR_PATH",
         options={"PATH_SUPPORTS_BLEND_RELATIVE"},
+    )
+    template: StringProperty(
+        name="Folder Name",
+        description="What each version's folder is called: {blend}, {scene}, {shot}, {layer}, "
+        "{engine} and {version} are filled in, a slash makes a folder in a folder",
+        default=naming.USUAL,
     )
 
 

@@ -62,6 +62,7 @@ class Maker(msgspec.Struct, frozen=True):
     """The engine that made the frames."""
 
     id: str
+    label: str = ""
     version: str = ""
     weights: tuple[WeightsUsed, ...] = ()
 
@@ -76,6 +77,7 @@ class Version(Record, frozen=True, kw_only=True):
     task: Task
     settings: dict[str, Any] = {}
     """The panel's settings as they were; empty in a record of an earlier release."""
+    sources: dict[str, Any] = {}
     origin: dict[str, Any] = {}
     """What the artist had selected; likewise."""
 

@@ -37,13 +37,14 @@ from protocol.timing import (
 class Key(NamedTuple):
     """A key drawing: its file, and the frame on which it is first seen.
 
-    A breakdown is a key of lower trust inside a gap. The path of a key that was not rendered yet
-    is `Path()`.
+    A breakdown is a drawing inside a gap, of lower trust than a key, unless the artist painted it:
+    then it is trusted as a key. The path of a key that was not rendered yet is `Path()`.
     """
 
     path: Path
     frame: int
     breakdown: bool = False
+    painted: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class Shot:
     """Blender's name of the keys' colour space; empty if unknown."""
     editor: str = "VSE"
     """Where the keys were chosen: VSE, IMAGE or VIEW3D."""
+    layer: str = ""
+    """What the artist calls the layer of the keys: a channel or a Grease Pencil layer."""
     source: str = ""
     """A sentence: what is taken from where."""
 
@@ -241,8 +244,17 @@ def keys_of(shot: Shot, plan: Plan) -> tuple[Key, ...]:
 
 
 def breakdowns_of(shot: Shot) -> tuple[int, ...]:
-    """Which keys are breakdowns."""
-    return tuple(number for number, key in enumerate(shot.keys) if key.breakdown)
+    """Which keys are breakdowns, to be trusted less than keys."""
+    drawn = [key.breakdown and not key.painted for key in shot.keys]
+    return tuple(number for number, less in enumerate(drawn) if less)
+
+
+def way_back(shot: Shot, wish: Wish) -> int:
+    """The frames from a cycle's last key to its first again; 0 if the shot does not come back."""
+    if not _adds_first(shot, wish):
+        return 0
+    fixed = sum(not key.breakdown for key in shot.keys[1:])
+    return _closing(shot, wish, fixed)
 
 
 def gap_views(shot: Shot, wish: Wish) -> list[GapView]:

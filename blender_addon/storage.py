@@ -34,6 +34,8 @@ INPUTS = "inputs"
 """The folder beside the frames for keys, masks and sketches that were made for the job."""
 EXPOSED = "exposed"
 """The folder beside the frames with one file for each frame of the timeline."""
+VERSION_HOLE = "\0"
+"""Stands for the version's number in a folder's name: no name can have it."""
 EXR_SUFFIX = ".exr"
 _HEADER = 64 * 1024
 _SUFFIXES = {"EXR": EXR_SUFFIX, "PNG": ".png", "JPEG": ".jpg"}
@@ -164,31 +166,40 @@ class Part:
 
 
 class Folder:
-    """The folder of one job's frames: `NAME_v001`, `NAME_v002`, ... none is ever used twice."""
+    """The folder of one job's frames: `NAME_v001`, `NAME_v002`, ... none is ever used twice.
+
+    `name` is that of the frames in it.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
         self.name = name
         self._kept: list[str] = []
-        self._new_parent = False
+        self._new_parents: list[Path] = []
 
     @classmethod
-    def make(cls, parent: Path, name: str) -> Folder:
-        """The next free version. Raises DiskFull or MissingFile if it cannot be made."""
+    def make(cls, parent: Path, name: str, called: str = "") -> Folder:
+        """The next free version. `called`: the folder's name, if not the usual one, with
+        VERSION_HOLE where the number goes.
+
+        Raises DiskFull or MissingFile if it cannot be made.
+        """
         name = safe_name(name)
+        called = called or f"{name}_v{VERSION_HOLE}"
         with writing(parent):
-            is_new = not parent.exists()
+            missing = [one for one in (parent, *parent.parents) if not one.exists()]
             parent.mkdir(parents=True, exist_ok=True)
-            version = 1 + max((_version(entry.name, name) for entry in parent.iterdir()), default=0)
+            names = [entry.name for entry in parent.iterdir()]
+            version = 1 + max((_version(entry, called) for entry in names), default=0)
             while True:
-                path = parent / f"{name}_v{version:03d}"
+                path = parent / called.replace(VERSION_HOLE, f"{version:03d}")
                 try:
                     path.mkdir()
                 except FileExistsError:
                     version += 1
                     continue
                 folder = cls(path, name)
-                folder._new_parent = is_new
+                folder._new_parents = missing
                 return folder
 
     def frame_name(self, drawing: int, suffix: str = ".png") -> str:
@@ -231,7 +242,7 @@ class Folder:
     def discard(self, *, also_parent: bool = False) -> None:
         """Remove what a job without a single frame left, and the folder if it is empty then.
 
-        `also_parent`: the folder around it too, if it was made for this one.
+        `also_parent`: the folders around it too, if they were made for this one.
         """
         for name in (PROVENANCE, *self._kept):
             with contextlib.suppress(OSError):
@@ -240,8 +251,8 @@ class Folder:
             shutil.rmtree(self.path / name, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
-            if also_parent and self._new_parent:
-                self.path.parent.rmdir()
+            for parent in self._new_parents if also_parent else ():
+                parent.rmdir()
 
 
 def _lines(record: Mapping[str, Any]) -> str:
@@ -268,8 +279,9 @@ def safe_name(text: str) -> str:
     return name or "shot"
 
 
-def _version(entry: str, name: str) -> int:
-    found = re.fullmatch(re.escape(name) + r"_v(\d{3,6})", entry)
+def _version(entry: str, called: str) -> int:
+    before, _, after = called.partition(VERSION_HOLE)
+    found = re.fullmatch(re.escape(before) + r"(\d{3,6})" + re.escape(after), entry)
     return int(found[1]) if found else 0
 
 

@@ -17,6 +17,7 @@ frames; it stands one frame before the strip's start and is trimmed off.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,17 +30,28 @@ from protocol.timing import drawings
 
 from . import provenance, vse
 from .blend_paths import stored
-from .ledger import ENDED
+from .ledger import ENDED, Stage
 from .shot import Plan, Shot, keys_of
 from .storage import EXR_SUFFIX, Folder
 from .storage import PROVENANCE as PROVENANCE_FILE
-from .timeline_mark import ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
+from .timeline_mark import (
+    BEFORE,
+    BEGIN,
+    ENGINE,
+    GENERATED,
+    JOB,
+    OPEN,
+    PROVENANCE,
+    VARIATIONS,
+    job_of,
+)
 
 _LAST_CHANNEL = 128
 _LONGEST_NAME = 255
 """Bytes in the file name of a strip's element."""
 _COLOUR = "COLOR_05"
 _LOOK = ("offset_x", "offset_y", "scale_x", "scale_y", "rotation", "filter")
+_MARKS = (JOB, ENGINE, GENERATED, BEGIN, PROVENANCE)
 _CROP = ("min_x", "max_x", "min_y", "max_y")
 
 
@@ -50,6 +62,11 @@ class Label(NamedTuple):
     engine: str
     generated: str
     """As timeline_mark.GENERATED."""
+    variations: str = ""
+    """The same for all results of which one is to be picked, or empty."""
+    muted: bool = False
+    title: str = ""
+    """What follows in the strip's name."""
 
 
 def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
@@ -82,7 +99,10 @@ def free_channel(scene: bpy.types.Scene, above: int, start: int, stop: int) -> i
 
     Raises NoRoom if there is none.
     """
-    level = vse.open_level(scene)
+    return _free_channel(vse.open_level(scene), above, start, stop)
+
+
+def _free_channel(level: Any, above: int, start: int, stop: int) -> int:
     taken = {s.channel for s in level.strips if vse.begin(s) < stop and vse.end(s) > start}
     for channel in range(above + 1, _LAST_CHANNEL + 1):
         if channel not in taken and not level.channels[channel].lock:
@@ -110,7 +130,7 @@ def place(
     # The operator image_strip_add ends Blender 5.0 in background mode, and its frame arguments
     # changed; this call has not.
     strip = level.strips.new_image(
-        name=f"{shot.name} in-betweens",
+        name=f"{shot.name} in-betweens{label.title}",
         filepath=str(folder.path / folder.frame_name(0, shot.keys[0].path.suffix.lower())),
         channel=channel,
         frame_start=plan.start - 1,
@@ -120,10 +140,87 @@ def place(
         strip.elements.append(name)
     vse.trim_start(strip, 1)
     _dress(strip, level.strips.get(shot.model), shot)
-    _mark(strip, folder.path, label)
+    _mark(strip, folder.path, label, plan.start)
+    strip.mute = label.muted
     # The keys stay selected, so that the artist can change a number and generate again.
     strip.select = False
     return strip.name
+
+
+def switch(
+    job: str, shot: Shot, plan: Plan, folder: Folder, names: Sequence[str], label: Label
+) -> bool:
+    """Let the strips that show a job's frames show another version in place of it.
+
+    Their effects, animation and look stay; so does a start that the artist has moved. What was
+    shown can come back. Gives whether there is such a strip: one that was cut stays as it is.
+    """
+    whole = [strip for strip in strips_of(job) if _is_whole(strip)]
+    for strip in whole:
+        begin = vse.content_begin(strip)
+        before = {
+            "directory": strip.directory,
+            "names": [element.filename for element in strip.elements],
+            "marks": {name: strip[name] for name in _MARKS if name in strip},
+            "begin": begin,
+            "channel": strip.channel,
+        }
+        stayed = begin == strip.get(BEGIN, begin) - 1
+        anchor = folder.frame_name(0, shot.keys[0].path.suffix.lower())
+        _refill(strip, _folder_path(folder.path), [anchor, *names])
+        if stayed:
+            vse.put(strip, plan.start - 1)
+        _lift(strip)
+        _dress_colours(strip, shot)
+        _mark(strip, folder.path, label, plan.start)
+        strip[BEFORE] = json.dumps(before)
+    return bool(whole)
+
+
+def revert(job: str) -> str:
+    """Let strips that were made again show what they showed before. Gives the job of that."""
+    shown = ""
+    for strip in [strip for strip in strips_of(job) if BEFORE in strip]:
+        before = json.loads(strip[BEFORE])
+        _refill(strip, before["directory"], before["names"])
+        vse.put(strip, before["begin"])
+        strip.channel = before["channel"]
+        for name, value in before["marks"].items():
+            strip[name] = value
+        del strip[BEFORE], strip[OPEN]
+        shown = job_of(strip)
+    return shown
+
+
+def _is_whole(strip: Any) -> bool:
+    return len(strip.elements) == len(str(strip.get(GENERATED, ""))) + 1
+
+
+def _refill(strip: Any, directory: str, names: Sequence[str]) -> None:
+    elements = strip.elements
+    while len(elements) > len(names):
+        elements.pop(len(elements) - 1)
+    strip.directory = directory
+    for element, name in zip(elements, names, strict=False):
+        element.filename = name
+    for name in names[len(elements) :]:
+        elements.append(name)
+
+
+def _lift(strip: Any) -> None:
+    """A strip that became longer must lie on no other."""
+    level = _level_of(strip)
+    start, stop = vse.begin(strip), vse.end(strip)
+    others = [s for s in level.strips if s != strip and s.channel == strip.channel]
+    if any(vse.begin(s) < stop and vse.end(s) > start for s in others):
+        strip.channel = _free_channel(level, strip.channel, start, stop)
+
+
+def _level_of(strip: Any) -> Any:
+    for level in _levels(strip.id_data):
+        if any(one == strip for one in level.strips):
+            return level
+    raise AssertionError("a strip lies on some level")
 
 
 def show(job: str, names: Sequence[str]) -> None:
@@ -142,16 +239,19 @@ def mend() -> None:
 
     For jobs that nobody here follows any more: the record beside the frames knows enough.
     """
-    for strip in _our_strips():
-        if OPEN not in strip:
+    for strip in [strip for strip in _our_strips() if OPEN in strip]:
+        if OPEN not in strip:  # a copy, reverted with another
             continue
         folder = Path(bpy.path.abspath(strip.directory))
         record = provenance.read(folder)
         if record is None or record.job != job_of(strip):
             continue
+        if BEFORE in strip and record.state in ENDED and record.state != Stage.DONE:
+            revert(record.job)
+            continue
         _fill(strip, folder, record)
         if record.state in ENDED:
-            del strip[OPEN]
+            settle(record.job)
 
 
 def _fill(strip: Any, folder: Path, record: provenance.Record) -> None:
@@ -175,8 +275,9 @@ def _fill(strip: Any, folder: Path, record: provenance.Record) -> None:
 def settle(job: str) -> None:
     """The job has ended, and its strips show what there is."""
     for strip in strips_of(job):
-        if OPEN in strip:
-            del strip[OPEN]
+        for mark in (OPEN, BEFORE):
+            if mark in strip:
+                del strip[mark]
 
 
 def remove(job: str) -> None:
@@ -201,6 +302,27 @@ def _our_strips() -> Iterator[Any]:
                 yield strip
 
 
+def variations_of(strip: Any) -> list[Any]:
+    """The strips of which this is one, the lowest first; empty if it is no variation."""
+    group = strip.get(VARIATIONS, "")
+    found = [one for one in _our_strips() if group and one.get(VARIATIONS) == group]
+    return sorted(found, key=lambda one: one.channel)
+
+
+def pick(strip: Any, *, remove_others: bool = False) -> list[Any]:
+    """Show this variation and mute, or remove, the others. Gives those that went."""
+    others = [one for one in variations_of(strip) if one != strip]
+    strip.mute = False
+    for other in others:
+        if remove_others:
+            _level_of(other).strips.remove(other)
+        else:
+            other.mute = True
+    if remove_others and VARIATIONS in strip:
+        del strip[VARIATIONS]
+    return others
+
+
 def view_warning(scene: Any) -> str:
     """A sentence if the scene's view transform changes drawn colours, else an empty text."""
     transform = scene.view_settings.view_transform
@@ -223,10 +345,7 @@ def _folder_path(folder: Path) -> str:
 
 def _dress(strip: Any, model: Any, shot: Shot) -> None:
     strip.blend_type = "ALPHA_OVER"
-    # An EXR holds its colours multiplied with alpha, a PNG does not.
-    is_exr = shot.keys[0].path.suffix.lower() == EXR_SUFFIX
-    strip.alpha_mode = "PREMUL" if is_exr else "STRAIGHT"
-    strip.colorspace_settings.name = shot.colourspace or "sRGB"
+    _dress_colours(strip, shot)
     strip.color_tag = _COLOUR
     if model is None or model.type != "IMAGE":
         return
@@ -239,9 +358,19 @@ def _dress(strip: Any, model: Any, shot: Shot) -> None:
     strip.use_flip_x, strip.use_flip_y = model.use_flip_x, model.use_flip_y
 
 
-def _mark(strip: Any, folder: Path, label: Label) -> None:
+def _dress_colours(strip: Any, shot: Shot) -> None:
+    # An EXR holds its colours multiplied with alpha, a PNG does not.
+    is_exr = shot.keys[0].path.suffix.lower() == EXR_SUFFIX
+    strip.alpha_mode = "PREMUL" if is_exr else "STRAIGHT"
+    strip.colorspace_settings.name = shot.colourspace or "sRGB"
+
+
+def _mark(strip: Any, folder: Path, label: Label, start: int) -> None:
     strip[JOB] = label.job
     strip[ENGINE] = label.engine
     strip[GENERATED] = label.generated
+    strip[BEGIN] = start
+    if label.variations:
+        strip[VARIATIONS] = label.variations
     strip[OPEN] = True
     strip[PROVENANCE] = _folder_path(folder) + PROVENANCE_FILE

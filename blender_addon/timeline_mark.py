@@ -10,8 +10,15 @@ ENGINE = "tweencel_engine"
 GENERATED = "tweencel_generated"
 """One character for each frame: `k` a key, `g` generated."""
 PROVENANCE = "tweencel_provenance"
+BEGIN = "tweencel_begin"
+"""The frame on which the result began when it was made: one that begins elsewhere was moved."""
 OPEN = "tweencel_open"
 """There while the strip's job is open: what has landed since it was saved is to be shown."""
+
+BEFORE = "tweencel_before"
+"""What a result showed before it was made again, as JSON, while the new version is not finished."""
+VARIATIONS = "tweencel_variations"
+"""The same for all results of which the artist is to pick one."""
 
 
 def is_ours(strip: Any) -> bool:

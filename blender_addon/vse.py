@@ -38,6 +38,19 @@ def end(strip: Any) -> int:
     return strip.right_handle if hasattr(strip, "right_handle") else strip.frame_final_end
 
 
+def put(strip: Any, frame: int) -> None:
+    """Let the strip's content begin on a frame, whatever is trimmed off."""
+    if hasattr(strip, "content_start"):
+        strip.content_start = frame
+    else:
+        strip.frame_start = frame
+
+
+def content_begin(strip: Any) -> int:
+    """The frame on which the strip's content begins, also where that is trimmed off."""
+    return round(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
 def trim_start(strip: Any, frames: int) -> None:
     """Hide the strip's first frames; what follows stays where it is."""
     if hasattr(strip, "left_handle_offset"):

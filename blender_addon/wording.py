@@ -11,6 +11,7 @@ from protocol.errors import TweencelError, VersionMismatch
 from protocol.timing import Chart, Curve, Spacing
 
 from .ledger import Job, Stage
+from .provenance import Version
 from .session import Contact, Session
 from .shot import GapView, Plan, Shot
 
@@ -123,6 +124,15 @@ def engine_lines(engine: EngineSpec) -> list[Line]:
         lines.append(Line("Makes no transparency", "INFO"))
     if engine.needs.vram_gb:
         lines.append(Line(f"Needs about {engine.needs.vram_gb:g} GB of GPU memory", "INFO"))
+    return lines
+
+
+def result_lines(version: Version, painted: int | None) -> list[Line]:
+    """How a result was made. `painted`: frames that were painted over; None: not known yet."""
+    made = plural(len(version.frames), "frame")
+    lines = [Line(f"{made} by {version.engine.label or version.engine.id}")]
+    if painted:
+        lines.append(Line(f"{plural(painted, 'frame')} painted over: kept as keys", "BRUSH_DATA"))
     return lines
 
 

@@ -35,6 +35,8 @@ class Abilities(msgspec.Struct, frozen=True, kw_only=True):
     depth16: bool = True
     sketches: bool = False
     """Takes rough sketches between the keys as guidance."""
+    seeds: bool = True
+    """Another seed gives other frames."""
     independent: bool = True
     """Each frame depends only on the two keys of its gap, its time, the settings and the seed, so a
     frame that was made once need never be made again."""

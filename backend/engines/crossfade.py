@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.imaging.alpha import bleed, bounds, premultiply, unpremultiply
-from protocol.engines import EngineSpec
+from protocol.engines import Abilities, EngineSpec
 from protocol.jobs import Inbetween
 
 SPEC = EngineSpec(
@@ -17,6 +17,7 @@ SPEC = EngineSpec(
     summary="Fades from one key to the next. Nothing moves: a quick look at the timing.",
     version="1",
     jobs=("inbetween",),
+    can=Abilities(seeds=False),
 )
 
 

@@ -10,7 +10,7 @@ from backend.engine import Context, Engine, Frame, Progress
 from backend.imaging.held import mask_of
 from backend.imaging.motions import MOTIONS
 from backend.imaging.stillness import Loop, Moving
-from protocol.engines import EngineSpec
+from protocol.engines import Abilities, EngineSpec
 from protocol.errors import BadJob, SizeMismatch
 from protocol.jobs import Region, StillLoop
 from protocol.params import BoolParam, Choice, ChoiceParam, FloatParam, IntParam
@@ -52,6 +52,7 @@ SPEC = EngineSpec(
             default=True,
         ),
     ),
+    can=Abilities(seeds=False),
 )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.imaging import alpha, fit
 from backend.weights import shelf
-from protocol.engines import EngineSpec
+from protocol.engines import Abilities, EngineSpec
 from protocol.jobs import Inbetween
 from protocol.params import Choice, ChoiceParam
 
@@ -64,6 +64,7 @@ SPEC = EngineSpec(
         ),
     ),
     weights=(shelf.record(_WEIGHTS),),
+    can=Abilities(seeds=False),
 )
 
 

@@ -48,6 +48,7 @@ def scene_shot(context: bpy.types.Context) -> Shot:
         notes=(f"Keys: {len(picked.frames)} {picked.how}",),
         colourspace=_colourspace(scene, drawings),
         editor="VIEW3D",
+        layer=wanted.view_layer if drawings else "",
         source=_source(scene, objects, wanted.view_layer),
     )
     label = f"{safe_name(shot.name)}_key"

@@ -113,6 +113,7 @@ def _shot(
         notes=tuple(notes),
         colourspace=_colourspace(strips[0]),
         editor="VSE",
+        layer=_channel_name(scene, last.channel),
         source=_source(strips),
     )
     return with_origins(shot, [_origin(scene, strip, one, name) for strip, one in found])
@@ -133,6 +134,11 @@ def _rendered(scene: bpy.types.Scene, strip: Any, frame: int, name: str, folder:
     label = f"{safe_name(name)}_key"
     (made,) = footage.strip_frames(scene, strip, [frame], folder, label)
     return made.path
+
+
+def _channel_name(scene: bpy.types.Scene, channel: int) -> str:
+    level = vse.open_level(scene)
+    return level.channels[channel].name if level and channel < len(level.channels) else ""
 
 
 def _colourspace(strip: Any) -> str:

@@ -11,6 +11,7 @@ from . import (
     jobs,
     main_menu,
     presets,
+    result,
     source,
     status_bar,
     timing,
@@ -23,6 +24,7 @@ CLASSES = (
     *backend.CLASSES,
     *source.CLASSES,
     *inbetween.CLASSES,
+    *result.CLASSES,
     *jobs.CLASSES,
     *timing.CLASSES,
 )

@@ -10,7 +10,7 @@ import bpy
 
 from protocol.errors import TweencelError
 
-from .. import capture, live, param_props, timeline, vse
+from .. import capture, live, param_props, results, timeline, vse
 from ..properties import settings_of, wish_of
 from ..shot import Shot, plan
 from ..wording import (
@@ -40,8 +40,12 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         column = settings_column(layout)
         column.prop(settings, "target")
         column.prop(settings, "folder")
+        column.prop(settings, "template")
+        if _several(settings):
+            column.prop(settings, "variations")
         if warning := timeline.view_warning(scene):
             draw_lines(layout, context, [Line(warning, "INFO")])
+        _draw_replaced(layout, context)
         row = layout.row()
         row.scale_y = 1.5
         row.operator("tweencel.generate", icon="RENDER_ANIMATION")
@@ -65,6 +69,24 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
         return shot, [*error_lines(problem), *notes]
 
 
+def _draw_replaced(layout: Any, context: bpy.types.Context) -> None:
+    made = results.replaced(context)
+    if made is None:
+        return
+    row = layout.row()
+    row.label(text=f"Replaces {made.owner.name}", icon="FILE_REFRESH")
+    row.operator("tweencel.stop_replacing", text="", icon="X")
+
+
+def _several(settings: Any) -> bool:
+    """Whether there may be variations: the engine minds seeds, and strips or files can lie beside
+    each other."""
+    alive = live.get()
+    chosen = settings.engine or live.usual_engine(alive.engines)
+    seeds = any(engine.id == chosen and engine.can.seeds for engine in alive.engines)
+    return seeds and settings.target in ("VSE", "FILES")
+
+
 def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None:
     engines = live.get().engines
     if not engines:
@@ -77,6 +99,8 @@ def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None
             column = settings_column(layout)
             for row in param_props.rows(settings, engine):
                 column.prop(settings.engines[engine.id], row.path, text=row.label)
+            if engine.can.seeds:
+                column.prop(settings, "seed")
 
 
 CLASSES = in_every_editor(TWEENCEL_PT_inbetween)
