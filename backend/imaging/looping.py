@@ -72,6 +72,15 @@ class Window:
         end = min(self.grid.left + self.width * self.grid.cell, self.picture[1])
         return slice(self.grid.left, end)
 
+    def sampled(self, field: Array) -> Array:
+        """The values (height, width, C) at each cell of a field (h, w, C) of all of the picture."""
+        down, across = (
+            side / whole for side, whole in zip(field.shape, self.picture, strict=False)
+        )
+        middles = places_of(self.height, self.width) + np.float32(0.5)
+        pixels = middles * self.grid.cell + np.array((self.grid.left, self.grid.top), np.float32)
+        return looked_up(field, floats(pixels * np.array((across, down), np.float32) - 0.5))
+
     def cut(self, cells: Array) -> Array:
         """(h, w[, C]) for each cell to the pixels of the picture that lie in the window."""
         pixels = finer(cells, self.height * self.grid.cell, self.width * self.grid.cell)
@@ -82,6 +91,8 @@ class Window:
 
 class Flow:
     """A layer that flows on for ever in one direction at each place."""
+
+    starts_as_still = True
 
     def __init__(self, still: Array, inside: Mask, velocity: Array, window: Window, period: float):
         """`still`: premultiplied (H, W, C), all of the picture. inside: (H, W), what belongs to the
@@ -183,6 +194,8 @@ class Flow:
 
 class Swing:
     """A layer that goes to and fro: each place on its own line, some later than others."""
+
+    starts_as_still = True
 
     def __init__(self, still: Array, reach: Array, turns: Array, window: Window, period: float):
         """reach: (h, w, 2) pixels to one side, for each cell of the window; it should end at 0

@@ -6,8 +6,9 @@ Every frame is made when it is asked for: memory does not grow with the length o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -36,6 +37,26 @@ _TAPER = 0.02
 """A swinging layer comes to rest over this share of the long side, at the edge of its mask."""
 
 
+class Mover(Protocol):
+    """What moves in a layer. It covers a window of the picture."""
+
+    starts_as_still: bool
+    """Whether it is the still, value for value, when its period begins."""
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory kept while it plays."""
+        ...
+
+    def at(self, frames: float) -> Array:
+        """The layer (h, w, C), premultiplied, so many frames after its period began."""
+        ...
+
+
+Flowing = Callable[[Array, Mask, Array, Window, float], Mover]
+"""Makes a layer flow; it is given what looping.Flow is given."""
+
+
 @dataclass(frozen=True)
 class Moving:
     """A region of a still that moves.
@@ -44,6 +65,8 @@ class Moving:
     stroke reaches. anchors: lines that stay where they are. speed: a factor on all of it.
     period: frames after which it repeats, 0 for the length of the loop. cycles: how many of them
     fit into that, 0 for as many as the travel of structures asks for.
+    field: velocities (h, w, 2) in pixels of the picture per frame, of any size, for all of the
+    picture; they stand in place of motion and strokes. flowing: what makes a flowing layer.
     """
 
     mask: Array
@@ -54,13 +77,15 @@ class Moving:
     period: float = 0.0
     cycles: int = 1
     snap: bool = True
+    field: Array | None = None
+    flowing: Flowing = Flow
 
 
 @dataclass(frozen=True)
 class Layer:
     """A region made ready: what moves, where it lies, how it is laid over the still."""
 
-    moving: Flow | Swing
+    moving: Mover
     window: Window
     cover: Array
     period: float
@@ -97,7 +122,7 @@ class Loop:
         paint = self._paint
         for layer in self.layers:
             frames = number % layer.period
-            if frames == 0:  # every layer begins as the still
+            if frames == 0 and layer.moving.starts_as_still:
                 continue
             paint = self._laid(layer, frames, paint, result)
         return result
@@ -142,19 +167,19 @@ def _layer(paint: Array, region: Moving, length: int) -> Layer | None:
     inside = _cells(support[where].astype(np.float32), window) > 0.35
     inside = inside if inside.any() else _cells(support[where].astype(np.float32), window) > 0
     much = _much(region.mask[where], support[where], window)
-    velocity = _velocity(inside, region, grid)
+    velocity = _velocity(inside, region, window)
     velocity = floats(velocity * (much * region.speed)[..., None])
     fastest = float(np.hypot(velocity[..., 0], velocity[..., 1]).max())
     if fastest <= 0:
         return None
     period = cycle(region, length, fastest, grid.long)
-    if MOTIONS[region.motion].swings:
+    if region.field is None and MOTIONS[region.motion].swings:
         return _swinging(paint, support, inside, velocity, region, window, period)
     true = snapped(paint, support, max(1.0, BAND * grid.long)) if region.snap else support
     true = rimless(true, HALO * grid.long) if region.snap else true
     velocity = _continued(velocity, inside)
     cover = feathered(true, FEATHER * grid.long)[where]
-    return Layer(Flow(paint, true, velocity, window, period), window, cover, period)
+    return Layer(region.flowing(paint, true, velocity, window, period), window, cover, period)
 
 
 def _swinging(
@@ -179,8 +204,12 @@ def _swinging(
     return Layer(layer, window, cover, period)
 
 
-def _velocity(inside: Mask, region: Moving, grid: Grid) -> Array:
+def _velocity(inside: Mask, region: Moving, window: Window) -> Array:
     """Pixels per frame (h, w, 2), before grey and speed."""
+    grid = window.grid
+    if region.field is not None:
+        asked = window.sampled(region.field)
+        return floats(asked * drawn.hold(inside, region.anchors, grid)[..., None])
     asked, reached = drawn.flow(inside, region.strokes, grid)
     if region.motion != "auto" or not reached.any():
         asked = np.where(reached[..., None], asked, still_life(inside, region.motion, grid.long))

@@ -15,6 +15,7 @@ from protocol.jobs import Point, Stroke
 
 from .alpha import Array
 from .geodesic import FAR, Mask, distances, nearest
+from .sampling import floats
 
 REACH = 0.15
 """Standard deviation of a stroke's influence, as a share of the grid's long side."""
@@ -22,6 +23,7 @@ REACH = 0.15
 _PIECE = 0.05
 """A stroke counts as pieces of this share of the long side: a bent one bends the flow."""
 _MOST_PIECES = 192
+_MOST_HINTS = 24
 _ANCHOR = 0.05
 _STRAY = 0.06
 """What lies farther than this outside the mask is not meant for it."""
@@ -68,6 +70,21 @@ def flow(inside: Mask, strokes: Sequence[Stroke], grid: Grid) -> tuple[Array, Ma
     mean = np.tensordot(weights, velocities, (0, 0)) / weights.sum(0)[..., None]
     result[reached] = mean[reached]
     return result, reached
+
+
+def hints(strokes: Sequence[Stroke], long: int) -> tuple[Array, Array]:
+    """Places (K, 2), x then y, and velocities (K, 2), pixels per frame, along the strokes.
+
+    long: the picture's long side in pixels. Mere dots give none.
+    """
+    lines = [(_array(stroke.line), stroke.speed) for stroke in strokes]
+    step = max(_PIECE * long, sum(_length(points) for points, _ in lines) / _MOST_HINTS)
+    pieces = [(part, speed) for points, speed in lines for part in _cut(points, step)]
+    places = [part.mean(0) for part, _ in pieces]
+    ways = [(part[-1] - part[0], speed) for part, speed in pieces]
+    velocities = [way / max(float(np.hypot(*way)), 1e-9) * speed for way, speed in ways]
+    empty = np.zeros((0, 2), np.float32)
+    return floats(places or empty), floats(velocities or empty)
 
 
 def hold(inside: Mask, anchors: Sequence[Sequence[Point]], grid: Grid) -> Array:

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from backend.imaging import seam
+from backend.imaging.alpha import Array
+from backend.imaging.geodesic import Mask
+from backend.imaging.looping import Window
 from backend.imaging.motions import MOTIONS
+from backend.imaging.sampling import floats
 from backend.imaging.stillness import Loop, Moving
 from protocol.jobs import Point
 from tests.imaging.moving_stills import box, stroke, texture
@@ -131,3 +135,57 @@ def test_frames_are_made_one_by_one() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 20 * still.nbytes
+
+
+def test_a_given_field_is_followed_whatever_its_own_size() -> None:
+    still = texture(*SIZE)
+    wanted = Loop(still, [Moving(MASK, strokes=[RIGHT])], 40).frame(9)
+    for sides in ((12, 16), (64, 64)):
+        field = np.broadcast_to(np.array((0.5, 0), np.float32), (*sides, 2))
+        made = Loop(still, [Moving(MASK, "hair", field=floats(field))], 40).frame(9)
+        np.testing.assert_allclose(made, wanted, atol=1e-3)
+
+
+def test_a_given_field_is_sampled_where_each_cell_lies() -> None:
+    """Half of it stands: there nothing moves."""
+    still = texture(*SIZE)
+    field = np.zeros((8, 8, 2), np.float32)
+    field[:, 4:] = (1, 0)
+    change = np.abs(Loop(still, [Moving(MASK, field=field)], 40).frame(9) - still).max(2)
+    assert change[30:90, 35:60].max() < 0.02
+    assert change[30:90, 100:125].max() > 0.1
+
+
+def test_a_given_field_is_held_by_anchors() -> None:
+    still = texture(*SIZE)
+    field = np.ones((8, 8, 2), np.float32)
+    held = Moving(MASK, anchors=[[Point(80, 30), Point(80, 90)]], field=field)
+    at = (slice(50, 70), slice(79, 82))
+    free = Moving(MASK, field=field)
+    moved = [np.abs(Loop(still, [one], 30).frame(5) - still)[at].mean() for one in (free, held)]
+    assert moved[1] < 0.3 * moved[0]
+
+
+class Plain:
+    """Lays one colour into its window."""
+
+    starts_as_still = False
+    bytes_held = 0
+
+    def __init__(self, still: Array, inside: Mask, velocity: Array, window: Window, period: float):
+        assert still.shape[:2] == inside.shape
+        assert velocity.shape[:2] == (window.height, window.width)
+        self._window, self.period = window, period
+
+    def at(self, frames: float) -> Array:
+        assert 0 <= frames < self.period
+        rows, columns = self._window.rows, self._window.columns
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        return np.full((height, width, 3), 0.25, np.float32)
+
+
+def test_another_way_to_flow_keeps_to_the_mask_in_every_frame() -> None:
+    still = texture(*SIZE)
+    for frame in Loop(still, [Moving(MASK, strokes=[RIGHT], flowing=Plain)], 4):
+        np.testing.assert_array_equal(frame[MASK == 0], still[MASK == 0])
+        np.testing.assert_allclose(frame[50:70, 60:100, :3], 0.25, atol=1e-5)

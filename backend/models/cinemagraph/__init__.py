@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Learned cinemagraphs: networks that guess how a still flows, and one that draws it flowing.
 
-`sizes` can be read without torch; nothing here knows jobs, alpha or the screen's size.
+`pipeline` is the way in. `sizes` can be read without torch; nothing here knows jobs or alpha.
 
 References:
 * Mahapatra, Siarohin, Lee, Tulyakov, Zhu: Text-Guided Synthesis of Eulerian Cinemagraphs,

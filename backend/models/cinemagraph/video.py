@@ -11,9 +11,9 @@ have fixed statistics, so every pixel depends only on its surroundings. 4.1 mill
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +24,27 @@ from backend.models.cinemagraph.sizes import VideoSize
 FEATURES = 64
 #: The decoder halves its input twice.
 MULTIPLE = 4
+#: So far, in pixels, each of them looks around; a tile needs so much of its surroundings.
+ENCODER_REACH, DECODER_REACH = 16, 44
 
 _RESIZE = (0, -1, -1, 0, 1, 1, 0, 0)
 """Blocks of the decoder that halve (-1) or double (1) the size."""
 _LEAST = 1e-8
+
+
+#: Of the encoder, and of the decoder.
+BLOCKS = len(_RESIZE)
+
+Answer = TypeVar("Answer")
+
+
+def finish(steps: Generator[object, None, Answer]) -> Answer:
+    """The answer of a generator, run to its end."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 class Seen(NamedTuple):
@@ -35,6 +52,11 @@ class Seen(NamedTuple):
 
     features: Tensor
     importance: Tensor
+
+
+def seen(made: Tensor) -> Seen:
+    """What the encoder's 65 channels (N, 65, H, W) are."""
+    return Seen(made[:, :FEATURES], made[:, FEATURES:])
 
 
 class Encoder(nn.Module):
@@ -48,10 +70,15 @@ class Encoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Seen:
         """pictures: (N, 3, H, W), -1..1."""
+        return seen(finish(self.steps(pictures)))
+
+    def steps(self, pictures: Tensor) -> Generator[None, None, Tensor]:
+        """Features and importance (N, 65, H, W); yields after each of BLOCKS blocks."""
         x = pictures
         for block in self.blocks:
             x = block(x)
-        return Seen(x[:, :FEATURES], x[:, FEATURES:])
+            yield
+        return x
 
 
 class FixedNorm(nn.Module):
@@ -101,9 +128,14 @@ class Decoder(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Moved features (N, 64, H, W), exactly 0 where there is a hole, sides multiples of 4 ->
         pictures (N, 3, H, W) before their tanh, -1..1."""
+        return finish(self.steps(features))
+
+    def steps(self, features: Tensor) -> Generator[None, None, Tensor]:
+        """Like `forward`; yields after each of BLOCKS blocks."""
         x, there = features, (features != 0).to(features.dtype)
         for block in self.blocks:
             x, there = block(x, there)
+            yield
         return x
 
 
