@@ -7,6 +7,7 @@ One timer calls `beat`. In background mode Blender runs no timers: there a scrip
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from protocol.errors import BackendNotRunning, BadInput, TweencelError, UnknownE
 from protocol.messages import Welcome
 from protocol.timing import Drawing, Exposure
 
-from . import capture, generation, image_targets, param_props, results, timeline, vse
+from . import capture, generation, image_targets, param_props, prefetch, results, timeline, vse
 from .backend_process import LocalBackend, find_program, running_backend
 from .exposed import Run
 from .generation import Asked
@@ -40,6 +41,8 @@ from .work import Work
 VERSION = "0.1.0"
 _QUICK, _CALM = 0.02, 0.25
 """Seconds between two beats, while something goes on and else."""
+_SHOWING = 0.005
+"""Seconds of a beat in which landed frames are shown; what is over comes in the next."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks for a local backend that went away."""
 _LOOK_BUDGET = 0.003
@@ -85,6 +88,7 @@ class Live:
         self._to_show: dict[str, Work] = {}
         self._looked_at: tuple[Path, Version] | None = None
         """The result whose panel is drawn."""
+        self._hold = prefetch.Hold(needed=not bpy.app.background)
 
     # The backend --------------------------------------------------------------------------------
 
@@ -315,6 +319,9 @@ class Live:
         return None if known is None else len(known)
 
     def dismiss(self, job: str) -> None:
+        if work := self._to_show.pop(job, None):
+            self._show(work)
+            self._settle(work)
         self.session.dismiss(job)
         if job not in self.session.works:
             self.results.pop(job, None)
@@ -322,6 +329,8 @@ class Live:
     def show_all(self) -> None:
         """Let every strip show what has landed: an undo may have put older names back, and a
         file that was opened knows only what there was when it was saved."""
+        self._hold.end(time.monotonic())
+        prefetch.release()
         timeline.mend()
         image_targets.mend()
         for job in self.results:
@@ -339,16 +348,37 @@ class Live:
         self._to_show[work.job.id] = work  # once a beat, however many landed
 
     def _show_landed(self) -> None:
-        while self._to_show:
-            self._show(self._to_show.popitem()[1])
+        """A little of it in each beat, and only when nobody has to be waited for."""
+        scenes = [scene for job in self._to_show for scene in timeline.scenes_of(job)]
+        now, began = time.monotonic(), time.perf_counter()
+        if not self._hold.begin(scenes, now):
+            return
+        deadline = began + _SHOWING
+        while self._to_show and time.perf_counter() < deadline:
+            job, work = next(iter(self._to_show.items()))
+            if self._show(work, deadline):
+                del self._to_show[job]
+                self._settle(work)
+        self._hold.took(time.perf_counter() - began)
+        if not self._to_show:
+            self._hold.end(now)
 
-    def _show(self, work: Work) -> None:
-        if result := self.results.get(work.job.id):
-            names = shown(result.plan.sheet, result.keys, work.made)
-            if result.run is None:
-                timeline.show(work.job.id, names)
-            elif self._lay(work, result.run, names):
-                image_targets.refresh(work.job.id)
+    def _settle(self, work: Work) -> None:
+        if work.job.stage.ended:
+            timeline.settle(work.job.id)
+            image_targets.settle(work.job.id)
+
+    def _show(self, work: Work, deadline: float = math.inf) -> bool:
+        """Gives whether all is shown, which may not be before the deadline."""
+        result = self.results.get(work.job.id)
+        if result is None:
+            return True
+        names = shown(result.plan.sheet, result.keys, work.made)
+        if result.run is None:
+            return timeline.show(work.job.id, names, deadline)
+        if self._lay(work, result.run, names):
+            image_targets.refresh(work.job.id)
+        return True
 
     def _lay(self, work: Work, run: Run, names: Sequence[str]) -> bool:
         try:
@@ -369,9 +399,7 @@ class Live:
             timeline.remove(job)
             image_targets.remove(job)
             return
-        self._show(work)
-        timeline.settle(job)
-        image_targets.settle(job)
+        self._to_show[work.job.id] = work  # then it is settled
 
     # The beat -------------------------------------------------------------------------------------
 
@@ -392,7 +420,11 @@ class Live:
             results.watch.step(*self._looked_at, _LOOK_BUDGET)
         self._redraw()
         self.longest_beat = max(self.longest_beat, time.perf_counter() - began)
-        return _QUICK if self.session.busy or self._starting else _CALM
+        return _QUICK if self._awake else _CALM
+
+    @property
+    def _awake(self) -> bool:
+        return bool(self.session.busy or self._starting or self._to_show)
 
     def begin(self) -> None:
         """What the artist wants to happen when Blender starts."""
@@ -473,6 +505,7 @@ class Live:
 
     def close(self) -> None:
         """End the line. A backend that we started goes on until it has been idle."""
+        prefetch.release()
         self.session.close()
 
 

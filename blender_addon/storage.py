@@ -55,7 +55,7 @@ def inspect_keys(paths: Sequence[Path], limits: Limits) -> list[PictureInfo]:
 
 
 def _inspect(path: Path, limits: Limits) -> PictureInfo:
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         info = probe(file, path.name)
         size = os.fstat(file.fileno()).st_size
     check_size(info, limits, path.name)
@@ -73,7 +73,7 @@ def hash_slices(path: Path) -> Iterator[None]:
     Raises MissingFile.
     """
     state, size = hashlib.sha256(), 0
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         while piece := file.read(SLICE):
             state.update(piece)
             size += len(piece)
@@ -109,7 +109,7 @@ def copy_slices(source: Path, target: Path) -> Iterator[None]:
 
 def read_range(path: Path, offset: int, count: int) -> bytes:
     """`count` bytes from `offset` on. Raises MissingFile, BadInput if the file became shorter."""
-    with _reading(path), path.open("rb") as file:
+    with reading(path), path.open("rb") as file:
         file.seek(offset)
         piece = file.read(count)
     if len(piece) < count:
@@ -209,7 +209,7 @@ class Folder:
     def keep(self, source: Path, drawing: int) -> str:
         """A copy of a key, byte for byte, where its own place cannot be referred to."""
         name = self.frame_name(drawing, source.suffix.lower())
-        with _reading(source), source.open("rb"):
+        with reading(source), source.open("rb"):
             pass
         _copy(source, self.path / name)
         self._kept.append(name)
@@ -286,7 +286,7 @@ def _version(entry: str, called: str) -> int:
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:

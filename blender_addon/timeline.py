@@ -18,7 +18,9 @@ frames; it stands one frame before the strip's start and is trimmed off.
 from __future__ import annotations
 
 import json
+import math
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +34,7 @@ from . import provenance, vse
 from .blend_paths import stored
 from .ledger import ENDED, Stage
 from .shot import Plan, Shot, keys_of
+from .stand_in import stand_in
 from .storage import EXR_SUFFIX, Folder
 from .storage import PROVENANCE as PROVENANCE_FILE
 from .timeline_mark import (
@@ -123,19 +126,23 @@ def place(
 ) -> str:
     """Make the strip that shows `names`, one a frame from the plan's start. Gives its name.
 
-    The anchor must be there, see key_names. Raises NoRoom; then nothing was made.
+    The anchor must be there, see key_names. Raises NoRoom, BadImage, MissingFile or DiskFull;
+    then nothing was made.
     """
     level = vse.open_level(scene)
     channel = free_channel(scene, shot.channel, plan.start, plan.end)
     # The operator image_strip_add ends Blender 5.0 in background mode, and its frame arguments
-    # changed; this call has not.
-    strip = level.strips.new_image(
-        name=f"{shot.name} in-betweens{label.title}",
-        filepath=str(folder.path / folder.frame_name(0, shot.keys[0].path.suffix.lower())),
-        channel=channel,
-        frame_start=plan.start - 1,
-    )
+    # changed; this call has not. It decodes its file for the first element's size, whose
+    # proportions the thumbnails need: 20 ms and more for a drawing of 1920x1080.
+    with stand_in(shot.keys[0].path, folder.path) as path:
+        strip = level.strips.new_image(
+            name=f"{shot.name} in-betweens{label.title}",
+            filepath=str(path),
+            channel=channel,
+            frame_start=plan.start - 1,
+        )
     strip.directory = _folder_path(folder.path)
+    strip.elements[0].filename = folder.frame_name(0, shot.keys[0].path.suffix.lower())
     for name in names:
         strip.elements.append(name)
     vse.trim_start(strip, 1)
@@ -223,8 +230,11 @@ def _level_of(strip: Any) -> Any:
     raise AssertionError("a strip lies on some level")
 
 
-def show(job: str, names: Sequence[str]) -> None:
-    """Let the strips of a job show `names`, one a frame."""
+def show(job: str, names: Sequence[str], deadline: float = math.inf) -> bool:
+    """Let the strips of a job show `names`, one a frame.
+
+    Stops at the deadline, in seconds of time.perf_counter; gives whether all are shown.
+    """
     for strip in strips_of(job):
         anchored = list(strip.elements)
         if len(anchored) != len(names) + 1:
@@ -232,6 +242,9 @@ def show(job: str, names: Sequence[str]) -> None:
         for element, name in zip(anchored[1:], names, strict=True):
             if element.filename != name:
                 element.filename = name
+                if time.perf_counter() > deadline:
+                    return False
+    return True
 
 
 def mend() -> None:
@@ -294,12 +307,19 @@ def strips_of(job: str) -> Iterator[Any]:
     return (strip for strip in _our_strips() if job_of(strip) == job)
 
 
+def scenes_of(job: str) -> list[Any]:
+    """The scenes with a strip that shows a job's frames."""
+    return [scene for scene in bpy.data.scenes if any(job_of(s) == job for s in _strips_in(scene))]
+
+
+def _strips_in(scene: Any) -> Iterator[Any]:
+    editor = scene.sequence_editor
+    return (s for s in (editor.strips_all if editor else ()) if s.type == "IMAGE")
+
+
 def _our_strips() -> Iterator[Any]:
     for scene in bpy.data.scenes:
-        editor = scene.sequence_editor
-        for strip in editor.strips_all if editor else ():
-            if strip.type == "IMAGE" and job_of(strip):
-                yield strip
+        yield from (strip for strip in _strips_in(scene) if job_of(strip))
 
 
 def variations_of(strip: Any) -> list[Any]:

@@ -42,8 +42,13 @@ def place(at: Stage, shot: Shot, wish: Wish | None = None) -> tuple[Plan, Folder
     return made, folder, keys
 
 
-def picture(at: Stage, frame: int) -> list[float]:
+def picture(at: Stage, frame: int) -> list[int]:
     """The colour in the middle of a rendered frame."""
+    return whole_picture(at, frame)[4 * 12 : 4 * 13]
+
+
+def whole_picture(at: Stage, frame: int) -> list[int]:
+    """A rendered frame of 8 x 4 pixels."""
     scene = at.scene
     scene.view_settings.view_transform = "Standard"
     scene.render.dither_intensity = 0.0
@@ -56,7 +61,7 @@ def picture(at: Stage, frame: int) -> list[float]:
     scene.render.filepath = str(target)
     bpy.ops.render.render(write_still=True)
     image = bpy.data.images.load(str(target))
-    pixels = list(image.pixels[4 * 12 : 4 * 13])
+    pixels = list(image.pixels)
     bpy.data.images.remove(image)
     return [round(value * 255) for value in pixels]
 
@@ -140,6 +145,51 @@ def test_without_a_free_channel_nothing_is_made(at: Stage) -> None:
     with pytest.raises(NoRoom, match="No channel above 128"):
         timeline.place(at.scene, full, made, Folder(at.folder, "x"), ["x"] * 4, LABEL)
     assert len(at.strips) == 2
+
+
+def test_the_hidden_first_element_is_a_file_that_exists(at: Stage) -> None:
+    _, folder, _ = place(at, shot_of(at, 1, 4))
+    strip = at.result
+    assert (folder.path / strip.elements[0].filename).is_file()
+    assert Path(bpy.path.abspath(strip.directory)) == folder.path
+    assert (strip.transform.scale_x, strip.transform.scale_y) == (1, 1)
+    # Without a size Blender draws no thumbnails on the strip.
+    assert (strip.elements[0].orig_width, strip.elements[0].orig_height) == (8, 4)
+    assert [path.name for path in folder.path.iterdir()] == [strip.elements[0].filename]
+
+
+def test_a_huge_picture_is_not_decoded_only_for_its_size(at: Stage) -> None:
+    path = at.folder / "huge.png"
+    path.write_bytes(png(width=8000, height=4000))
+    shot = Shot("hop", (Key(path, 1), Key(at.draw_keys(1)[0], 4)))
+    made = plan(shot, Wish())
+    folder = Folder.make(at.folder / "out", "hop")
+    names = shown(made.sheet, timeline.key_names(shot, folder, made), {})
+    at.scene.sequence_editor_create()
+    timeline.place(at.scene, shot, made, folder, names, LABEL)
+    first = at.result.elements[0]
+    assert first.orig_width == 2 * first.orig_height
+    assert first.orig_width * first.orig_height < 270_000
+
+
+@pytest.mark.parametrize("size", [(8, 4), (16, 16), (3, 5)])
+def test_the_result_lies_pixel_for_pixel_on_its_key(at: Stage, size: tuple[int, int]) -> None:
+    """Whatever its size, and after the file was opened again."""
+    width, height = size
+    path = at.folder / "key.png"
+    path.write_bytes(png(grey=90, width=width, height=height))
+    at.add(path, 1)
+    other = at.folder / "other.png"
+    other.write_bytes(png(grey=91, width=width, height=height))
+    at.add(other, 4)
+    shot = Shot("hop", (Key(path, 1), Key(other, 4)), model="key.png")
+    key = whole_picture(at, 1)
+    place(at, shot)
+    for strip in at.strips:
+        strip.mute = "tweencel_job" not in strip
+    assert whole_picture(at, 1) == key
+    bpy.ops.wm.open_mainfile(filepath=str(at.save()))
+    assert whole_picture(at, 1) == key
 
 
 def test_the_keys_are_the_original_files(at: Stage) -> None:

@@ -261,9 +261,18 @@ class Desk:
 
         return timed_act
 
+    def longest(self, name: str) -> str:
+        """The longest call of all whose names begin so."""
+        calls = [call for key, all_ in self.times.items() if key.startswith(name) for call in all_]
+        over = sum(seconds > 0.02 for seconds, _ in calls)
+        seconds = max(calls, default=(0.0, 0.0))[0]
+        return f"{1e3 * seconds:.1f} ms; {over} of {len(calls)} over 20 ms"
+
     def print_times(self, title: str) -> None:
         """What took longest since the last time this was called."""
         self.say(f"Longest steps of the add-on on Blender's main thread, {title}:")
+        self.say(f"  longest tick {self.longest('Live.beat')}")
+        self.say(f"  longest operator step {self.longest('operator')}")
         self.say("      ms  of these worked  calls  over 20 ms")
         for name, calls in sorted(self.times.items(), key=lambda item: max(item[1]), reverse=True):
             longest, work = max(calls)

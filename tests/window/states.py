@@ -231,5 +231,5 @@ STATES = (
     State("image_editor", open_image_editor, parts={"": "area"}),
     State("1080p", full_size("crossfade", prefetch=True), parts={}),
     State("1080p_no_prefetch", full_size("crossfade", prefetch=False), parts={}),
-    State("1080p_rife", full_size("rife", prefetch=False), parts={}),
+    State("1080p_rife", full_size("rife", prefetch=True), parts={}),
 )
