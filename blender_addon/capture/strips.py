@@ -52,6 +52,7 @@ def strips_shot(context: bpy.types.Context) -> Shot:
         ]
     else:
         found = _under_moments(scene, strips, times, notes)
+    notes += _speed_notes(scene, strips)
     return _shot(scene, strips, found, notes)
 
 
@@ -66,6 +67,16 @@ def _selected(scene: bpy.types.Scene) -> tuple[list[Any], list[str]]:
     if sources and len(sources) < len(shown):
         notes.append("In-betweens that were made earlier: left aside")
     return sorted(sources or shown, key=vse.begin), notes
+
+
+def _speed_notes(scene: bpy.types.Scene, strips: Sequence[Any]) -> list[str]:
+    """A retimed strip is taken as it is seen; an effect above it is a strip of its own."""
+    effects = [strip for strip in vse.open_level(scene).strips if strip.type == "SPEED"]
+    return [
+        f"{strip.name}: taken without its Speed effect; with it if both are a meta strip (Ctrl G)"
+        for strip in strips
+        if any(effect.input_1 == strip and not effect.mute for effect in effects)
+    ]
 
 
 def _under_moments(

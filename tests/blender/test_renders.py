@@ -197,6 +197,27 @@ def test_a_scene_is_rendered_with_its_engine_and_transparent_film(tmp_path: Path
     assert first[..., 3].max() >= 254
 
 
+@pytest.mark.parametrize("transparent", [True, False])
+def test_cycles_renders_keys_as_it_is_set(tmp_path: Path, transparent: bool) -> None:
+    scene = small(bpy.context.scene)
+    scene.render.resolution_x, scene.render.resolution_y = 64, 36
+    add_camera(scene)
+    add_block(scene)
+    scene.render.engine = "CYCLES"
+    scene.cycles.device, scene.cycles.samples, scene.cycles.use_denoising = "CPU", 16, False
+    scene.view_settings.view_transform = "Standard"
+    scene.world = bpy.data.worlds.new("grey")  # it lights the block, and is seen behind it
+    scene.render.film_transparent = transparent
+    made = [one.path for one in renders.scene_frames(scene, [1, 11], tmp_path, "block")]
+    first, second = (pixels(path) for path in made)
+    corner = (0, 0, 0, 0) if transparent else (63, 63, 63, 255)
+    assert near(first[0, 0].tolist(), list(corner)), first[0, 0]
+    assert first[..., 3].max() == 255
+    assert not np.array_equal(first, second)
+    if transparent:
+        assert middle(made[0]) < 32 < middle(made[1])
+
+
 def test_nothing_is_changed_by_a_render(tmp_path: Path) -> None:
     scene = small(bpy.context.scene)
     add_camera(scene)
@@ -369,6 +390,54 @@ def test_a_trimmed_reversed_movie_in_a_meta_strip_shows_its_frame(
     group(meta, [strip], 10)
     (made,) = footage.strip_frames(scene, strip, [4], tmp_path, "clip")
     assert near(centre(made.path), eight_bit(COLOURS[6])), centre(made.path)
+
+
+RETIMINGS = {
+    "fast": (("retiming_segment_speed_set", {"speed": 200.0}),),
+    "slow": (("retiming_segment_speed_set", {"speed": 50.0}),),
+    "from its middle on": (
+        ("retiming_key_add", {"timeline_frame": 9}),
+        ("retiming_segment_speed_set", {"speed": 150.0}),
+    ),
+    "frozen": (
+        ("retiming_key_add", {"timeline_frame": 9}),
+        ("retiming_freeze_frame_add", {"duration": 4}),
+    ),
+}
+
+
+def edit(scene: Any, strip: Any) -> None:
+    """Operators of the sequencer now work on the strip."""
+    if hasattr(bpy.context.window.workspace, "sequencer_scene"):
+        bpy.context.window.workspace.sequencer_scene = scene
+    scene.sequence_editor.active_strip, strip.select = strip, True
+
+
+@pytest.mark.parametrize("how", RETIMINGS)
+@pytest.mark.parametrize("more", ["", "reversed", "trimmed"])
+def test_a_retimed_movie_shows_the_frames_that_blender_shows(
+    tmp_path: Path, movie: Path, how: str, more: str
+) -> None:
+    scene = small(bpy.context.scene)
+    scene.view_settings.view_transform = "Standard"
+    strip = add_movie(scene, movie, 5)
+    edit(scene, strip)
+    for name, given in RETIMINGS[how]:
+        assert getattr(bpy.ops.sequencer, name)(**given) == {"FINISHED"}
+    strip.use_reverse_frames = more == "reversed"
+    if more == "trimmed":
+        vse.trim_start(strip, 2)
+    assert len(strip.retiming_keys) > 1
+    frames = range(vse.begin(strip), vse.end(strip), 2)
+    made = footage.strip_frames(scene, strip, frames, tmp_path, "clip")
+    seen, wanted = [centre(one.path)[:3] for one in made], []
+    for frame in frames:
+        scene.frame_set(frame)
+        bpy.ops.sequencer.refresh_all()  # 5.0+ takes half frames from what it has kept
+        renders.still(scene, tmp_path / "reference.png", renders.Form(), sequencer=True)
+        wanted.append(centre(tmp_path / "reference.png")[:3])
+    assert all(near(a, b) for a, b in zip(seen, wanted, strict=True)), (seen, wanted)
+    assert len({tuple(colour) for colour in seen}) > 1
 
 
 def test_a_frame_beside_the_strip_is_refused(tmp_path: Path, movie: Path) -> None:

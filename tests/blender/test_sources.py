@@ -199,6 +199,30 @@ def test_frames_of_a_movie_strip_have_the_movies_size(at: Stage) -> None:
     assert "1 movie strip;" in made.source
 
 
+def test_a_speed_effect_is_left_aside_with_a_word_unless_it_is_in_a_meta_strip(at: Stage) -> None:
+    small(at.scene)
+    strip = at.strips.new_movie(
+        name="clip", filepath=str(write_movie(at)), channel=1, frame_start=1, fit_method="ORIGINAL"
+    )
+    long = {"length": 10} if bpy.app.version >= (5, 0) else {"frame_end": 11}
+    given = {"name": "double", "type": "SPEED", "channel": 2, "frame_start": 1}
+    effect = at.strips.new_effect(**given, input1=strip, **long)
+    effect.speed_control, effect.speed_factor, effect.select = "MULTIPLY", 2.0, False
+    strip.select = True
+    mark(at, 1, 4, 7)
+    shot = capture.survey(bpy.context)
+    assert [note for note in shot.notes if "without its Speed effect" in note] != []
+    plain = [pixels(key.path)[20, 20, 0] for key in taken(shot, at.folder / "plain").keys]
+    meta = at.strips.new_meta(name="both", channel=5, frame_start=1)
+    group(meta, [strip], 10)  # its effect comes with it
+    strip.select, meta.select = False, True
+    shot = capture.survey(bpy.context)
+    assert not [note for note in shot.notes if "Speed" in note]
+    fast = [pixels(key.path)[20, 20, 0] for key in taken(shot, at.folder / "fast").keys]
+    assert abs(plain[0] - fast[0]) < 3
+    assert abs(plain[2] - fast[1]) < 3
+
+
 def write_movie(at: Stage) -> Path:
     scene = small(bpy.data.scenes.new("movie"))
     colour_clip(scene)
