@@ -89,12 +89,12 @@ def copy_slices(source: Path, target: Path) -> Iterator[None]:
     state = hashlib.sha256()
     half = target.with_name(f".{target.name}.part")
     with contextlib.ExitStack() as files:
-        with _reading(source):
+        with reading(source):
             file = files.enter_context(source.open("rb"))
         with writing(target):
             copy = files.enter_context(half.open("wb"))
         while True:
-            with _reading(source):
+            with reading(source):
                 piece = file.read(SLICE)
             if not piece:
                 break
