@@ -173,8 +173,9 @@ class Live:
         TweencelError.
         """
         self.session.require_backend()
-        with capture.looking_at(context, results.editor_of(made)):
-            self._restore(context, made)
+        editor = capture.looking_at(context, results.editor_of(made))
+        with editor, results.panel_kept(context):
+            results.restore(context, made, self.engines)
             return self._generate(context, made)
 
     def restore(self, context: bpy.types.Context, made: Made) -> list[str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,6 +156,25 @@ def restore(context: bpy.types.Context, made: Made, engines: list[EngineSpec]) -
     if missing := capture.select_origin(context, version.origin):
         lost.append(f"Not there any more: {', '.join(missing)}")
     return lost
+
+
+@contextmanager
+def panel_kept(context: bpy.types.Context) -> Iterator[None]:
+    """Settings, sources and selection are afterwards what they were before."""
+    settings = settings_of(vse.editing_scene(context))
+    sources = sources_of(capture.scene_of(context))
+    shot, taken = remembered.plain(settings), remembered.plain(sources)
+    engines = {item.name: dict(item.items()) for item in settings.engines}
+    selected = capture.selection(context)
+    try:
+        yield
+    finally:
+        remembered.bring_back(settings, shot, frozenset(("engines", "replaces")))
+        remembered.bring_back(sources, taken)
+        for name, values in engines.items():
+            for key, value in values.items():
+                settings.engines[name][key] = value
+        capture.select_origin(context, selected)
 
 
 def _restore_params(settings: Any, version: Version, engines: list[EngineSpec]) -> list[str]:

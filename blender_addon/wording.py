@@ -132,7 +132,9 @@ def result_lines(version: Version, painted: int | None) -> list[Line]:
     made = plural(len(version.frames), "frame")
     lines = [Line(f"{made} by {version.engine.label or version.engine.id}")]
     if painted:
-        lines.append(Line(f"{plural(painted, 'frame')} painted over: kept as keys", "BRUSH_DATA"))
+        as_what = "a key" if painted == 1 else "keys"
+        text = f"{plural(painted, 'frame')} painted over: kept as {as_what}"
+        lines.append(Line(text, "BRUSH_DATA"))
     return lines
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "origin",
     "scene_of",
     "select_origin",
+    "selection",
     "survey",
 ]
 
@@ -71,6 +72,11 @@ def scene_of(context: bpy.types.Context) -> bpy.types.Scene:
 def origin(context: bpy.types.Context) -> dict[str, Any]:
     """The names of what the keys are taken from, for a record; see select_origin."""
     return origin_of(context, editor_of(context))
+
+
+def selection(context: bpy.types.Context) -> dict[str, Any]:
+    """All that is selected, results of ours too; for select_origin."""
+    return origin_of(context, editor_of(context), all_of_it=True)
 
 
 def survey(context: bpy.types.Context) -> Shot:

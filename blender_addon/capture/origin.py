@@ -13,21 +13,28 @@ from ..source_props import sources_of  # noqa: TID252
 from ..timeline_mark import is_ours  # noqa: TID252
 
 
-def origin_of(context: bpy.types.Context, editor: str) -> dict[str, Any]:
-    """The names of what is selected in an editor: strips, images or objects."""
+def origin_of(
+    context: bpy.types.Context, editor: str, *, all_of_it: bool = False
+) -> dict[str, Any]:
+    """The names of what is selected in an editor: strips, images or objects.
+
+    Results of ours only with `all_of_it`, or where nothing else is selected.
+    """
     match editor:
         case "IMAGE":
-            image = context.space_data.image  # type: ignore[union-attr]
-            shown = [image.name] if image is not None and image.source == "SEQUENCE" else []
-            return {"editor": editor, "images": shown or _pictures(context)}
+            image: Any = context.space_data.image  # type: ignore[union-attr]
+            if image is not None and (all_of_it or image.source == "SEQUENCE"):
+                return {"editor": editor, "images": [image.name]}
+            return {"editor": editor, "images": _pictures(context)}
         case "VIEW3D":
             active = context.active_object
-            objects = [one.name for one in context.selected_objects if not is_ours(one)]
+            selected = context.selected_objects
+            objects = [one.name for one in selected if all_of_it or not is_ours(one)]
             names = {"objects": objects, "scene": [context.scene.name]}
             return {"editor": editor, **names, "active": [active.name] if active else []}
     level = vse.open_level(vse.editing_scene(context))
     strips = [strip for strip in level.strips if strip.select] if level else []
-    sources = [strip.name for strip in strips if not is_ours(strip)]
+    sources = [strip.name for strip in strips if all_of_it or not is_ours(strip)]
     return {"editor": editor, "strips": sources or [strip.name for strip in strips]}
 
 

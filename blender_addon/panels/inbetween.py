@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 
-from protocol.errors import TweencelError
+from protocol.errors import TooFewKeys, TweencelError
 
 from .. import capture, live, param_props, results, timeline, vse
 from ..properties import settings_of, wish_of
@@ -60,6 +60,10 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
     """The keys that are selected, if they can be read, and what the panel says of them."""
     try:
         shot = capture.survey(context)
+    except TooFewKeys as problem:
+        if results.chosen_owner(context) is not None:
+            return None, [Line("Select keys for new in-betweens", "INFO")]
+        return None, error_lines(problem)
     except TweencelError as problem:
         return None, error_lines(problem)
     notes = [Line(note, "INFO") for note in shot.notes]

@@ -12,6 +12,7 @@ import pytest
 
 from blender_addon import charts, image_targets, live, param_props, results, timeline, vse
 from blender_addon.ledger import Stage as JobStage
+from blender_addon.panels.inbetween import TWEENCEL_PT_inbetween
 from blender_addon.panels.result import TWEENCEL_PT_result
 from blender_addon.source_props import sources_of
 from protocol.errors import EngineFailed
@@ -197,6 +198,24 @@ def test_what_is_not_finished_gives_the_old_version_back(at: Stage, how: str) ->
     make_again(at)
     assert until_ended(at) is JobStage.DONE
     assert span(at.result) == (1, 14)
+
+
+def test_the_panel_and_the_selection_stay_as_they_are(at: Stage) -> None:
+    paths = first_version(at, 1, 5, 9)
+    param_props.set_value(at.settings, ENGINE, "strength", 9)
+    at.settings.count, at.settings.spacing, at.settings.seed = 7, "slow_in", 3
+    paths[2].write_bytes(png(grey=200))
+    make_again(at)
+    until_ended(at)
+    assert asked(at) == [(), (0.25, 0.5, 0.75)]
+    assert (at.settings.count, at.settings.spacing, at.settings.seed) == (7, "slow_in", 3)
+    assert param_props.values(at.settings, ENGINE)["strength"] == 9
+    assert at.settings.replaces == ""
+    assert [strip for strip in at.strips if strip.select] == [at.result]
+    panel = Recorder()
+    drawing = type("Panel", (), {"layout": panel})()
+    TWEENCEL_PT_inbetween.draw(drawing, bpy.context)
+    assert "Select keys for new in-betweens" in panel.texts
 
 
 def test_an_undo_shows_the_old_version(at: Stage) -> None:
@@ -428,7 +447,8 @@ def test_what_was_rendered_is_rendered_anew_from_wherever_it_is_made_again(at: S
     select(at, at.result)
     assert bpy.ops.tweencel.make_again() == {"FINISHED"}  # the window shows a 3D View elsewhere
     assert until_ended(at) is JobStage.DONE
-    assert sources_of(at.scene).frame_list == "1, 5, 11"
+    assert sources_of(at.scene).frame_list == "3, 4"  # the panel is the artist's
+    assert len(at.work.order.keys) == 3
     assert all(at.work.folder.path in key.parents for key in at.work.order.keys)
     assert len(asked(at)) == 2
 

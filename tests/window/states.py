@@ -127,6 +127,37 @@ def look_at_in_between(desk: Desk) -> Iterator[float]:
     yield from desk.settle()
 
 
+def paint_over(desk: Desk) -> Iterator[float]:
+    """A red stroke across one of the in-betweens; then their strip is selected."""
+    work = next(reversed(desk.session.works.values()))
+    image = bpy.data.images.load(str(work.folder.path / work.made[2]))
+    width, height = image.size
+    pixels = list(image.pixels)
+    for y in range(height // 2 - 6, height // 2 + 6):
+        start = 4 * (y * width + width // 3)
+        pixels[start : start + 4 * (width // 3)] = [0.8, 0.1, 0.1, 1.0] * (width // 3)
+    image.pixels = pixels
+    image.save()
+    bpy.data.images.remove(image)
+    for strip in desk.scene.sequence_editor.strips:
+        strip.select = "tweencel_job" in strip
+    yield from desk.settle()
+    yield from desk.scroll("WHEELDOWNMOUSE", 40)
+    yield from desk.rest()
+    yield 1.0
+
+
+def make_again(desk: Desk) -> Iterator[float]:
+    desk.times.clear()
+    known = len(desk.session.works)
+    yield from desk.press("tweencel.make_again")
+    yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
+    yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 240)
+    desk.print_times("720p with RIFE, made again")
+    desk.scene.frame_set(4)
+    yield from desk.settle()
+
+
 def select_one(desk: Desk) -> Iterator[float]:
     for strip in desk.scene.sequence_editor.strips:
         strip.select = strip.name.startswith("hop_0001")
@@ -225,6 +256,8 @@ STATES = (
         patience=180,
     ),
     State("done", look_at_in_between, parts={"": "sidebar", "_sequencer": "area"}),
+    State("painted", paint_over),
+    State("made_again", make_again, parts={"": "sidebar", "_sequencer": "area"}),
     State("error", select_one, lambda desk: desk.live.get().notice is not None),
     State("view3d", open_view3d, parts={"": "area"}),
     State("view3d_done", generate_from_view, parts={"": "area"}),
