@@ -18,9 +18,11 @@ from blender_addon import live
 from blender_addon.backend_process import LocalBackend, find_program, running_backend
 from blender_addon.ledger import Stage as JobStage
 from blender_addon.session import Contact
+from blender_addon.work import Work
 from protocol.endpoint import connection_file, read_connection
 from protocol.pictures import probe
-from tests.blender.stage import Stage, shown_names
+from tests.blender.stage import Stage, shown_files, shown_names
+from tests.fakes.backend import png
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("TWEENCEL_EXECUTABLE"),
@@ -81,6 +83,35 @@ def test_a_shot_is_filled_by_the_backend_that_the_button_starts(at: Stage) -> No
     longest = at.live.session.longest_tick
     print(f"Generate took {pressed * 1000:.1f} ms, the longest tick {longest * 1000:.1f} ms")
     assert max(pressed, longest) < 2.0  # a sane bound, no measurement: machines differ
+
+
+def test_painted_frames_and_repainted_keys_make_their_gaps_again(at: Stage) -> None:
+    start(at)
+    paths = at.add_keys(1, 7, 13, 19)
+    at.settings.engine = "rife"
+    assert bpy.ops.tweencel.generate() == {"FINISHED"}
+    first = at.work
+    at.pump(lambda: first.job.stage.ended)
+    before = {slot: read(first, slot) for slot in first.made}
+    (first.folder.path / first.made[2]).write_bytes(png(grey=7))  # in the first gap
+    paths[3].write_bytes(png(grey=250))
+    for strip in at.strips:
+        strip.select = strip == at.result
+    assert bpy.ops.tweencel.make_again() == {"FINISHED"}
+    work = at.work
+    at.pump(lambda: work.job.stage.ended)
+    assert (work.job.stage, work.job.total, work.job.reused) == (JobStage.DONE, 9, 5)
+    # The painted frame is no frame to make any more: the second gap's slots are one less.
+    assert [read(work, slot) for slot in range(4, 9)] == [before[slot] for slot in range(5, 10)]
+    assert all(read(work, slot) != before[slot + 1] for slot in range(9, 14))
+    folder = Path(at.result.directory)
+    shown = [(folder / name).read_bytes() for name in shown_files(at.result)]
+    assert shown[3] == png(grey=7)
+    assert [shown[n] for n in (0, 6, 12, 18)] == [path.read_bytes() for path in paths]
+
+
+def read(work: Work, slot: int) -> bytes:
+    return (work.folder.path / work.made[slot]).read_bytes()
 
 
 def test_a_second_start_finds_the_backend_that_runs(at: Stage) -> None:
