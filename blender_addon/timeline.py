@@ -189,6 +189,9 @@ def revert(job: str) -> str:
     shown = ""
     for strip in [strip for strip in strips_of(job) if BEFORE in strip]:
         before = json.loads(strip[BEFORE])
+        folder = Path(bpy.path.abspath(before["directory"]))
+        if not all((folder / name).is_file() for name in set(before["names"])):
+            continue  # somebody removed that version
         _refill(strip, before["directory"], before["names"])
         vse.put(strip, before["begin"])
         strip.channel = before["channel"]
@@ -205,6 +208,9 @@ def _is_whole(strip: Any) -> bool:
 
 def _refill(strip: Any, directory: str, names: Sequence[str]) -> None:
     elements = strip.elements
+    # Whatever is set stops Blender's rendering ahead, but only after it was set. This changes
+    # nothing, so that nothing looks for a file while folder and names do not fit together.
+    elements[0].filename = elements[0].filename
     while len(elements) > len(names):
         elements.pop(len(elements) - 1)
     strip.directory = directory

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,20 @@ def test_what_is_not_finished_gives_the_old_version_back(at: Stage, how: str) ->
     make_again(at)
     assert until_ended(at) is JobStage.DONE
     assert span(at.result) == (1, 14)
+
+
+def test_a_version_that_somebody_removed_does_not_come_back(at: Stage) -> None:
+    paths = first_version(at, 1, 5, 9)
+    folder = at.work.folder.path
+    paths[2].write_bytes(png(grey=200))
+    at.backend.automatic = False
+    make_again(at)
+    work = at.work
+    at.pump(lambda: work.job.accepted)
+    shutil.rmtree(folder)
+    at.backend.move(work.job.id, State.FAILED, EngineFailed("It broke."))
+    until_ended(at)
+    assert all((Path(at.result.directory) / name).is_file() for name in shown_files(at.result))
 
 
 def test_the_panel_and_the_selection_stay_as_they_are(at: Stage) -> None:
