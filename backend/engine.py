@@ -30,10 +30,14 @@ below 0): clip what a network sees, never what is moved or mixed. Always finite 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A finished picture. `index` is that of its Slot; pixels have the size of the keys."""
+    """A finished picture. `index` is that of its Slot; pixels have the size of the keys.
+
+    `text`: ASCII that a PNG carries in its text chunk "tweencel"; other files drop it.
+    """
 
     index: int
     pixels: Pixels
+    text: str = ""
 
 
 class Progress(NamedTuple):

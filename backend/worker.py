@@ -82,8 +82,8 @@ class Worker:
             steps = making.make(run.task, context, lambda: self._load(run.engine), masks)
             for step in self._until_stopped(run.run, steps):
                 match step:
-                    case Frame(index, pixels):
-                        encoder.put(index, pixels)
+                    case Frame() as frame:
+                        encoder.put(frame)
                     case Progress(phase, fraction):
                         self._report(runs.Step(run.run, phase[:200], _share(fraction)))
 
@@ -146,13 +146,14 @@ class _Encoder:
         finally:
             self._pool.shutdown()
 
-    def put(self, index: int, pixels: Pixels) -> None:
-        self._pending.append(self._pool.submit(self._write, index, pixels))
+    def put(self, frame: Frame) -> None:
+        self._pending.append(self._pool.submit(self._write, frame))
         self._settle(_AHEAD)
 
-    def _write(self, index: int, pixels: Pixels) -> None:
+    def _write(self, frame: Frame) -> None:
         how = self._output
-        self._send(index, codecs.encode(pixels, how.depth, how.channels, how.format))
+        file = codecs.encode(frame.pixels, how.depth, how.channels, how.format, frame.text)
+        self._send(frame.index, file)
 
     def _settle(self, left: int) -> None:
         while len(self._pending) > left:

@@ -73,11 +73,12 @@ def decode(content: bytes, limits: Limits | None = None, name: str = "The file")
     return Picture(_as_rgba(raw, info, content), info.depth, info.channels, info.format)
 
 
-def encode(pixels: Array, depth: int, channels: str, format: str = "PNG") -> bytes:
+def encode(pixels: Array, depth: int, channels: str, format: str = "PNG", text: str = "") -> bytes:
     """A PNG or EXR file of straight RGBA pixels (H, W, 4); the same pixels give the same bytes.
 
     A PNG has 8 or 16 bits and holds 0..1, an EXR 16 or 32 bits and any number. For "L" and "LA"
-    the lightness of each colour is written, for "L" and "RGB" alpha is dropped.
+    the lightness of each colour is written, for "L" and "RGB" alpha is dropped. ASCII `text` stands
+    in a PNG's text chunk "tweencel"; an EXR drops it.
     """
     if format == "EXR":
         return exr.write(pixels, depth, channels)
@@ -89,7 +90,10 @@ def encode(pixels: Array, depth: int, channels: str, format: str = "PNG") -> byt
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, depth, _COLOUR_TYPES[channels], 0, 0, 0)
     data = zlib.compress(filtered.data, _LEVEL)
-    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    note = _chunk(b"tEXt", b"tweencel\0" + text.encode("ascii")) if text else b""
+    return b"".join(
+        (_SIGNATURE, _chunk(b"IHDR", header), note, _chunk(b"IDAT", data), _chunk(b"IEND", b""))
+    )
 
 
 def _as_rgba(raw: npt.NDArray[Any], info: PictureInfo, content: bytes) -> Array:
