@@ -6,6 +6,7 @@ A property keeps its name and its meaning: files of earlier releases hold it.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import bpy
@@ -80,6 +81,19 @@ _TARGETS = (
 def _spacing_chosen(owner: Any, context: Any) -> None:
     if owner.spacing == _CUSTOM:
         charts.draw_own(owner)
+
+
+def _shape_of(owner: Any) -> str:
+    return json.dumps(charts.points_of(owner)) if is_custom(owner) else ""
+
+
+def _set_shape(owner: Any, text: str) -> None:
+    try:
+        points = json.loads(text or "[]")
+    except ValueError:
+        return
+    if isinstance(points, list):
+        charts.set_points(owner, points)
 
 
 class TWEENCEL_PG_gap(bpy.types.PropertyGroup):
@@ -166,6 +180,12 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
     )
     # Always the same name: a preset sets it in files that have no curve yet.
     curve: StringProperty(default="Usual", options={"HIDDEN"})
+    curve_shape: StringProperty(
+        description="The points of the curve as JSON, for presets",
+        options={"HIDDEN", "SKIP_SAVE"},
+        get=_shape_of,
+        set=_set_shape,
+    )
     charts: PointerProperty(type=bpy.types.NodeTree, options={"HIDDEN"})
     repeat: EnumProperty(
         name="Repeat",

@@ -25,7 +25,7 @@ from .timeline_mark import is_ours, job_of
 
 watch = Watch()
 """What is known of painted frames, for the panel and for making again."""
-_NOT_SETTINGS = frozenset(("engines", "engine", "seed", "replaces", "variations"))
+_NOT_SETTINGS = frozenset(("engines", "engine", "seed", "replaces", "variations", "curve_shape"))
 """The record holds them elsewhere, or they are not about how one result was made."""
 
 

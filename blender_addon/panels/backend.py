@@ -12,6 +12,7 @@ from .. import live
 from ..preferences import TWEENCEL_AP_preferences, preferences_of
 from ..session import Contact
 from ..wording import contact_line, error_lines
+from . import glance
 from .sidebar import Sidebar, draw_lines, in_every_editor
 
 
@@ -24,7 +25,7 @@ class TWEENCEL_PT_backend(Sidebar, bpy.types.Panel):
         alive = live.get()
         draw_lines(layout, context, [contact_line(alive.session, alive.starting)])
         if alive.session.trouble:
-            draw_lines(layout, context, error_lines(alive.session.trouble))
+            draw_lines(layout, context, error_lines(glance.tell(context, alive.session.trouble)))
         contact = alive.session.contact
         if contact in (Contact.OFF, Contact.CONNECTING) and not alive.starting:
             layout.operator("tweencel.start_backend", icon="PLAY")

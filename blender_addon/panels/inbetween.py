@@ -10,7 +10,7 @@ import bpy
 
 from protocol.errors import TooFewKeys, TweencelError
 
-from .. import capture, live, param_props, results, timeline, vse
+from .. import live, param_props, results, timeline, vse
 from ..properties import settings_of, wish_of
 from ..shot import Shot, plan
 from ..wording import (
@@ -20,6 +20,7 @@ from ..wording import (
     error_lines,
     summary,
 )
+from . import glance
 from .presets import TWEENCEL_PT_presets
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
@@ -59,18 +60,18 @@ def _draw_source(layout: Any, context: bpy.types.Context, settings: Any) -> None
 def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None, list[Line]]:
     """The keys that are selected, if they can be read, and what the panel says of them."""
     try:
-        shot = capture.survey(context)
+        shot = glance.survey(context, "inbetween")
     except TooFewKeys as problem:
         if results.chosen_owner(context) is not None:
             return None, [Line("Select keys for new in-betweens", "INFO")]
-        return None, error_lines(problem)
+        return None, error_lines(glance.tell(context, problem))
     except TweencelError as problem:
-        return None, error_lines(problem)
+        return None, error_lines(glance.tell(context, problem))
     notes = [Line(note, "INFO") for note in shot.notes]
     try:
         return shot, [Line(summary(shot, plan(shot, wish_of(settings))), "KEYFRAME"), *notes]
     except TweencelError as problem:
-        return shot, [*error_lines(problem), *notes]
+        return shot, [*error_lines(glance.tell(context, problem)), *notes]
 
 
 def _draw_replaced(layout: Any, context: bpy.types.Context) -> None:

@@ -10,9 +10,10 @@ import bpy
 
 from .. import live, thumbnails
 from ..wording import JobView, error_lines, job_views
+from . import glance
 from .sidebar import Sidebar, draw_lines, in_every_editor
 
-_PICTURE = 3.0
+_PICTURE = 5.0
 """Height of a job's picture, in lines of text."""
 
 
@@ -23,14 +24,17 @@ class TWEENCEL_PT_jobs(Sidebar, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
         alive = live.get()
-        if alive.notice is not None:
+        notice = alive.notice
+        if notice is not None and glance.was_told(context, notice):
+            notice = None
+        if notice is not None:
             box = layout.box()
-            draw_lines(box, context, error_lines(alive.notice))
+            draw_lines(box, context, error_lines(notice))
             box.operator("tweencel.dismiss", icon="X")
         views = job_views(alive.session)
         for view in views:
             _draw_job(_beside_picture(layout.box(), view), context, view)
-        if not views and alive.notice is None:
+        if not views and notice is None:
             layout.label(text="Nothing yet")
 
 

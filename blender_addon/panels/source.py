@@ -14,6 +14,7 @@ from .. import capture, live, vse
 from ..properties import settings_of
 from ..source_props import sources_of
 from ..wording import Line
+from . import glance
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
 _TIMES = {"VSE": "strip_times", "IMAGE": "image_times", "VIEW3D": "view_times"}
@@ -41,7 +42,7 @@ class TWEENCEL_PT_source(Sidebar, bpy.types.Panel):
 def taken_line(context: bpy.types.Context) -> Line | None:
     """What is taken, if there is something; why not is said where the keys are summed up."""
     try:
-        shot = capture.survey(context)
+        shot = glance.survey(context, "source")
     except TweencelError:
         return None
     return Line(shot.source, "IMAGE_DATA") if shot.source else None
@@ -117,13 +118,14 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
     bl_parent_id = "TWEENCEL_PT_source"
     bl_options = {"DEFAULT_CLOSED"}
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _takes_sketches(context)
+
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        if refusal := _no_sketches(context):
-            draw_lines(layout, context, [Line(refusal, "INFO")])
-            return
         wanted = sources_of(capture.scene_of(context))
         layout.prop(wanted, "guide_kind")
         match wanted.guide_kind:
@@ -137,14 +139,11 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
         layout.prop(wanted, "guide_strength")
 
 
-def _no_sketches(context: bpy.types.Context) -> str:
-    """Why sketches are of no use now, or an empty text."""
+def _takes_sketches(context: bpy.types.Context) -> bool:
+    """Whether the chosen engine is guided by sketches: few are."""
     engines = live.get().engines
     chosen = settings_of(vse.editing_scene(context)).engine or live.usual_engine(engines)
-    engine = next((engine for engine in engines if engine.id == chosen), None)
-    if engine is None:
-        return "Connect to a backend and choose an engine: few take sketches"
-    return "" if engine.can.sketches else f"{engine.label} takes no sketches"
+    return any(engine.id == chosen and engine.can.sketches for engine in engines)
 
 
 CLASSES = (

@@ -10,10 +10,11 @@ import bpy
 
 from protocol.errors import TweencelError
 
-from .. import capture, charts, vse
+from .. import charts, vse
 from ..properties import is_custom, settings_of, wish_of
 from ..shot import Fit, GapView, Repeat, gap_views
 from ..wording import Line, error_lines, gap_lines, gap_title
+from . import glance
 from .chart import Palette, icon_of
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 
@@ -22,7 +23,7 @@ _UNIT = 20.0
 _PADDING = 4.0
 """Pixels that Blender leaves free on each side of a picture."""
 _CHART_PART = 0.42
-_MOST_CHARTS = 12
+_MOST_CHARTS = 4
 """With more gaps only those with a timing of their own show their charts."""
 
 
@@ -68,7 +69,7 @@ def _draw_curve(layout: Any, owner: Any) -> None:
 
 def _draw_gaps(layout: Any, context: bpy.types.Context, settings: Any) -> None:
     try:
-        views = gap_views(capture.survey(context), wish_of(settings))
+        views = gap_views(glance.survey(context, "timing"), wish_of(settings))
     except TweencelError:  # told where the keys are shown
         return
     for view in views:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,14 +12,16 @@ from typing import Any
 import bpy
 import pytest
 
-from blender_addon import live
+from blender_addon import capture, live
 from blender_addon.panels.backend import TWEENCEL_PT_backend
 from blender_addon.panels.engine_menu import TWEENCEL_MT_engine
 from blender_addon.panels.inbetween import TWEENCEL_PT_inbetween
 from blender_addon.panels.jobs import TWEENCEL_PT_jobs
+from blender_addon.panels.source import TWEENCEL_PT_source
 from blender_addon.panels.timing import TWEENCEL_PT_timing
 from protocol.errors import EngineFailed, QuotaExceeded
 from tests.blender.stage import Recorder, Stage, stage
+from tests.blender.test_sources import editor
 from tests.fakes.peer import Peer
 
 
@@ -169,6 +172,47 @@ def test_a_refused_button_leaves_its_reason_on_the_panel_until_dismissed(at: Sta
     assert "No image strip is selected" in said(TWEENCEL_PT_jobs)
     bpy.ops.tweencel.dismiss()
     assert said(TWEENCEL_PT_jobs) == "Nothing yet"
+
+
+def test_what_stands_with_the_keys_is_not_told_a_second_time(at: Stage) -> None:
+    at.connect()
+    with pytest.raises(RuntimeError):
+        bpy.ops.tweencel.generate()
+    with editor("SEQUENCE_EDITOR"):
+        assert "No image strip is selected" in said(TWEENCEL_PT_inbetween)
+        assert said(TWEENCEL_PT_jobs) == "Nothing yet"
+        time.sleep(0.11)  # the panel above was closed
+        assert "No image strip is selected" in said(TWEENCEL_PT_jobs)
+
+
+def test_the_selection_is_looked_at_once_in_a_redraw_and_anew_in_the_next(
+    at: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    survey = capture.survey
+
+    def counted(context: Any) -> Any:
+        looks.append(1)
+        return survey(context)
+
+    monkeypatch.setattr(capture, "survey", counted)
+    at.connect()
+    at.add_keys(1, 7)
+    with editor("SEQUENCE_EDITOR"):
+        redraw = (TWEENCEL_PT_source, TWEENCEL_PT_inbetween, TWEENCEL_PT_timing)
+        for panel in redraw:
+            draw(panel)
+        assert len(looks) == 1
+        for strip in at.strips:
+            strip.select = False
+        assert "No image strip is selected" in " ".join(
+            text for panel in redraw for text in draw(panel).texts
+        )
+        assert len(looks) == 2
+        at.scene.frame_set(3)
+        draw(TWEENCEL_PT_jobs)
+        draw(TWEENCEL_PT_timing)
+        assert len(looks) == 3, "another frame is looked at anew"
 
 
 def test_drawing_the_panels_changes_nothing_in_the_file(at: Stage) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import bpy
+import msgspec
 import numpy as np
 import pytest
 
@@ -22,7 +23,9 @@ from blender_addon.panels.source import (
 )
 from blender_addon.shot import Fit, Shot, Wish, plan
 from blender_addon.source_props import set_mark, sources_of
+from protocol.engines import EngineSpec
 from protocol.errors import BadImage, BadInput, SizeMismatch, TooFewKeys
+from protocol.messages import Submit
 from protocol.pictures import probe
 from tests.blender.stage import Recorder, Stage, stage
 from tests.blender.test_renders import add_block, add_camera, add_drawing, colour_clip, group, small
@@ -578,6 +581,35 @@ def test_image_strips_on_the_channel_of_sketches_are_sketches(at: Stage) -> None
     assert made_extras(at, shot, sheet).guides == ((1, 0.5, path, 1.0),)
 
 
+@pytest.mark.parametrize("takes", [True, False])
+def test_sketches_are_sent_to_an_engine_that_takes_them_and_to_no_other(
+    at: Stage, takes: bool
+) -> None:
+    at.backend.engines = (sketching(at, takes),)
+    at.connect()
+    at.add_keys(1, 5, 11)
+    wanted = sources_of(at.scene)
+    wanted.guide_kind, wanted.guide_channel, wanted.guide_strength = "STRIPS", 4, 0.75
+    path = at.draw_keys(1, "rough")[0]
+    at.add(path, 8, channel=4).select = False
+    bpy.ops.tweencel.generate()
+    at.pump(lambda: at.work.job.accepted)
+    (submit,) = at.backend.said(Submit)
+    task = submit.task
+    if not takes:
+        assert task.guides == ()
+        return
+    (guide,) = task.guides
+    assert (guide.gap, guide.t, guide.strength) == (1, 0.5, 0.75)
+    assert at.backend.store[guide.sketch] == path.read_bytes()
+
+
+def sketching(at: Stage, takes: bool) -> EngineSpec:
+    (engine,) = at.backend.engines
+    can = msgspec.structs.replace(engine.can, sketches=takes)
+    return msgspec.structs.replace(engine, can=can)
+
+
 def test_a_sketch_between_in_betweens_that_move_takes_its_share_of_the_way(at: Stage) -> None:
     at.add_keys(1, 11)
     shot = capture.survey(bpy.context)
@@ -626,11 +658,13 @@ def test_the_mask_panel_asks_only_for_what_its_kind_needs(at: Stage) -> None:
     assert "mask_animated" not in draw(TWEENCEL_PT_mask).settings
 
 
-def test_sketches_are_offered_only_by_engines_that_take_them(at: Stage) -> None:
-    assert "Connect to a backend" in " ".join(draw(TWEENCEL_PT_guides).texts)
+@pytest.mark.parametrize("takes", [True, False])
+def test_sketches_are_offered_only_by_engines_that_take_them(at: Stage, takes: bool) -> None:
+    assert not TWEENCEL_PT_guides.poll(bpy.context), "without a backend nobody knows"
+    at.backend.engines = (sketching(at, takes),)
     at.connect()
-    assert draw(TWEENCEL_PT_guides).settings == []
-    assert "takes no sketches" in " ".join(draw(TWEENCEL_PT_guides).texts)
+    assert TWEENCEL_PT_guides.poll(bpy.context) is takes
+    assert draw(TWEENCEL_PT_guides).settings == ["guide_kind"]
 
 
 def test_marks_are_made_at_the_playhead_changed_and_cleared(at: Stage) -> None:

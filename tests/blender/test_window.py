@@ -12,7 +12,7 @@ from typing import Any
 import bpy
 import pytest
 
-from blender_addon import keymap
+from blender_addon import charts, keymap
 from blender_addon.panels import main_menu, status_bar
 from blender_addon.presets import preset_script
 from tests.blender.stage import Recorder, Stage, stage
@@ -82,6 +82,28 @@ def test_a_preset_brings_the_settings_back_and_leaves_the_folder(at: Stage) -> N
     exec(compile(script, "preset", "exec"), {})
     assert (settings.step, settings.spacing, settings.folder) == (2, "slow_in", "//elsewhere/")
     assert settings.engines["echo"]["set_strength"] == 0.25
+
+
+def test_a_preset_brings_the_drawn_curve_into_another_file(at: Stage) -> None:
+    at.settings.spacing = "custom"
+    drawn = [[0.0, 0.0, "AUTO"], [0.25, 0.75, "VECTOR"], [1.0, 1.0, "AUTO"]]
+    charts.set_points(at.settings, drawn)
+    script = preset_script(at.settings)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert charts.points_of(at.settings) == []
+    exec(compile(script, "preset", "exec"), {})
+    assert at.settings.spacing == "custom"
+    assert charts.points_of(at.settings) == drawn
+
+
+def test_a_preset_without_a_curve_leaves_a_drawn_one_alone(at: Stage) -> None:
+    script = preset_script(at.settings)
+    at.settings.spacing = "custom"
+    drawn = [[0.0, 0.0, "AUTO"], [0.5, 0.25, "VECTOR"], [1.0, 1.0, "AUTO"]]
+    charts.set_points(at.settings, drawn)
+    exec(compile(script, "preset", "exec"), {})
+    assert at.settings.spacing == "even"
+    assert charts.points_of(at.settings) == drawn
 
 
 def test_a_preset_is_a_file_of_blenders_preset_system(

@@ -98,6 +98,7 @@ class FakeBackend:
     frame: Callable[[int], bytes] = lambda index: png(grey=index + 1)
     limits: Limits = field(default_factory=Limits)
     server_id: str = "first"
+    engines: tuple[EngineSpec, ...] = (ENGINE,)
     refuse: TweencelError | None = None
     """What to answer to the next Submit."""
     full: TweencelError | None = None
@@ -212,7 +213,7 @@ class FakeLine:
                 chunk=CHUNK,
                 window=WINDOW,
                 limits=self.backend.limits,
-                engines=(ENGINE,),
+                engines=self.backend.engines,
             )
         )
 
