@@ -9,7 +9,10 @@ from .params import Name, Param
 
 
 class Weights(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of learned numbers. `size` in bytes; `sha256` of the whole file, hex."""
+    """Learned numbers, one file or several under one name. `size` in bytes, 0 if it is not known.
+
+    `sha256`: hex, of the whole file or over the digests of several; empty until they are there.
+    """
 
     name: str
     sha256: str
@@ -18,6 +21,10 @@ class Weights(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     embedded: bool = False
     """True if it comes inside the package, so that nothing is ever downloaded."""
+    optional: bool = False
+    """True if the engine runs without it too, and does more with it."""
+    missing: bool = False
+    """True if it is not on the backend's machine: see the request `weights`."""
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):

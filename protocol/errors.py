@@ -12,6 +12,7 @@ TweencelError
 │   ├── NoRoom               more in-betweens than frames between two keys
 │   ├── BadParameter         a setting outside what the engine publishes
 │   ├── BadJob               a job that contradicts itself or the limits
+│   ├── NotAgreed            weights were asked for, but their licence was not agreed to
 │   └── UnknownEngine        no such engine on this backend
 ├── ProtocolFailure          the two sides do not understand each other
 │   ├── MalformedMessage
@@ -34,6 +35,8 @@ TweencelError
     ├── BackendNotFound      no `tweencel` program
     ├── BackendNotRunning    nobody answers
     ├── DiskFull
+    ├── WeightsMissing       an engine's weights are not on the backend's machine
+    ├── WeightsFailed        they could not be had, or are not what they should be
     └── BackendBroken        a defect of ours
 """
 
@@ -126,6 +129,11 @@ class BadParameter(BadInput):
 class BadJob(BadInput):
     code = "bad_job"
     default_fix = "Correct the job and hand it in again."
+
+
+class NotAgreed(BadInput):
+    code = "not_agreed"
+    default_fix = "Read the licence, then agree to it."
 
 
 class UnknownEngine(BadInput):
@@ -242,6 +250,17 @@ class BackendNotRunning(BackendFailure):
 class DiskFull(BackendFailure):
     code = "disk_full"
     default_fix = "Free some space on the disk, then try again."
+
+
+class WeightsMissing(BackendFailure):
+    code = "weights_missing"
+    default_fix = "Download them in the panel, or with `tweencel weights get`."
+    default_retryable = False
+
+
+class WeightsFailed(BackendFailure):
+    code = "weights_failed"
+    default_fix = "Try again later: what has arrived is kept."
 
 
 class BackendBroken(BackendFailure):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from .errors import VersionMismatch
 
-PROTOCOL_VERSION = (1, 1)
+PROTOCOL_VERSION = (1, 2)
 """Major and minor. Another major is refused; another minor is spoken, unknown fields ignored."""
 
 

@@ -15,9 +15,10 @@ import typer
 from backend.config import SOFTWARE
 from protocol.errors import TweencelError
 
+from . import weights
 from .books import cancel, jobs, show, status
 from .care import doctor, gc, pair, unload, unpair
-from .catalogue import engines, weights
+from .catalogue import engines
 from .inbetweens import run
 from .journal import logs
 from .service import serve
@@ -26,7 +27,7 @@ from .terminal import exit_code, print_problem
 _COMMANDS = {
     "Make": (run, serve),
     "A running backend": (status, jobs, show, cancel, pair, unpair, gc, unload),
-    "This machine": (doctor, logs, engines, weights),
+    "This machine": (doctor, logs, engines),
 }
 app = typer.Typer(
     no_args_is_help=True,
@@ -37,6 +38,7 @@ app = typer.Typer(
 for _panel, _functions in _COMMANDS.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
+app.add_typer(weights.app, name="weights", rich_help_panel="This machine")
 
 
 def _print_version(wanted: bool) -> None:

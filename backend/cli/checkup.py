@@ -26,7 +26,7 @@ from backend.office import Office, Place
 from protocol import messages as m
 from protocol.errors import BackendNotRunning, TweencelError
 
-from . import catalogue
+from . import weights
 from .terminal import size
 
 Verdict = Literal["ok", "warning", "broken"]
@@ -154,11 +154,11 @@ def _zeromq() -> Finding:
 
 
 def _weights() -> Iterator[Finding]:
-    for found in catalogue.states():
-        fine = found.state == "ok"
-        text = "The bytes are the pinned ones." if fine else found.state
-        fix = "" if fine else "Install tweencel again."
-        yield Finding(f"weights {found.name}", "ok" if fine else "broken", text, fix)
+    for found in weights.states():
+        if found.state.startswith("damaged"):
+            yield Finding(f"weights {found.name}", "broken", found.state, "Install tweencel again.")
+        elif found.state == "ok":
+            yield Finding(f"weights {found.name}", "ok", "They are here.")
 
 
 def _disk(home: Path) -> Finding:

@@ -330,9 +330,11 @@ def test_the_doctor_says_that_a_hidden_backend_has_the_home(machine: Machine) ->
 
 def test_weights_are_listed_with_licence_and_state(machine: Machine) -> None:
     out, _ = machine.ask("weights", "--json")
-    (row,) = map(json.loads, out.splitlines())
+    row, *others = map(json.loads, out.splitlines())
     assert (row["name"], row["licence"], row["state"]) == ("rife-4.25", "MIT", "ok")
     assert row["engines"] == ["rife"]
+    assert others
+    assert {other["state"].partition(";")[0] for other in others} == {"missing"}
     assert "12 MiB" in machine.ask("weights")[0]
 
 

@@ -57,9 +57,9 @@ class Checkpoint:
             raise EngineFailed(f"The weights hold no {_title(network)}.", fix=_missing(network))
         return keys.public_names(network, module, prefix)
 
-    def check(self) -> None:
+    def check(self, needed: Sequence[str] = keys.NEEDED) -> None:
         """Raises EngineFailed that names everything missing, superfluous or of the wrong shape."""
-        for network in keys.NEEDED:
+        for network in needed:
             if not self.holds(network):
                 raise EngineFailed(
                     f"This is not ToonCrafter: there is no {_title(network)}.", fix=AGAIN
