@@ -33,11 +33,14 @@ class Frame:
     """A finished picture. `index` is that of its Slot; pixels have the size of the keys.
 
     `text`: ASCII that a PNG carries in its text chunk "tweencel"; other files drop it.
+    `cover`: in a loop, how much of what moves was mixed over what is held, (H, W) 0..1: what a
+    layer's alpha is made of.
     """
 
     index: int
     pixels: Pixels
     text: str = ""
+    cover: npt.NDArray[np.float32] | None = None
 
 
 class Progress(NamedTuple):

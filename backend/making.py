@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every engine need not know: masks that hold a drawing, and times that count motion.
+"""What every engine need not know: masks that hold a drawing, times that count motion, and layers
+that are what moves in a loop alone.
 
 It stands between the worker and an engine, and yields what an engine yields. Every yield of the
 engine stays a point at which the job may be cancelled.
@@ -12,9 +13,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from msgspec import structs
 
-from protocol.jobs import Inbetween, Slot, Task
+from protocol.jobs import AnyLoop, Inbetween, Slot, Task
 
 from .engine import Context, Engine, Frame, Pixels, Progress
 from .imaging import evenness, held
@@ -33,7 +35,10 @@ def make(task: Task, context: Context, load: Load, masks: Masks) -> Iterator[Fra
     """Make `context.slots(task)`. An engine that has nothing to do is not even loaded."""
     if not isinstance(task, Inbetween):
         yield Progress("loading the engine", 0.0)
-        yield from load().run(task, context)
+        steps = load().run(task, context)
+        if isinstance(task, AnyLoop) and task.layer:
+            steps = _lifted(task, steps, context.pictures, masks)
+        yield from steps
         return
     slots = {slot.index: slot for slot in context.slots(task)}
     moving: set[int] = set()
@@ -53,6 +58,33 @@ def make(task: Task, context: Context, load: Load, masks: Masks) -> Iterator[Fra
             yield _held(task, slots[step.index], step, context.pictures, masks)
         else:
             yield step
+
+
+def _lifted(
+    task: AnyLoop,
+    steps: Iterator[Frame | Progress],
+    pictures: Callable[[str], Pixels],
+    masks: Masks,
+) -> Iterator[Frame | Progress]:
+    """What moves alone. An engine that does not say what it covers has covered all of the masks."""
+    under = pictures(task.under)
+    marked: Array | None = None
+    for step in steps:
+        if not isinstance(step, Frame):
+            yield step
+            continue
+        cover = step.cover
+        if cover is None:
+            marked = _marked(task, under.shape[:2], masks) if marked is None else marked
+            cover = marked
+        yield Frame(step.index, held.lifted(under, step.pixels, cover), step.text)
+
+
+def _marked(task: AnyLoop, shape: tuple[int, ...], masks: Masks) -> Array:
+    marked = np.full(shape, not task.marks)
+    for mark in task.marks:
+        marked |= masks(mark) > 0
+    return marked.astype(np.float32)
 
 
 def _held(

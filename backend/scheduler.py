@@ -26,7 +26,7 @@ from protocol.errors import (
     TweencelError,
     WorkerDied,
 )
-from protocol.jobs import Inbetween, State, Task, kind_of
+from protocol.jobs import AnyLoop, Inbetween, State, Task, kind_of
 from protocol.messages import FrameMade, Progress, Status, Submit
 from protocol.params import complete
 from protocol.pictures import PictureInfo, check_same_kind, check_same_size, check_size, probe
@@ -252,7 +252,7 @@ class Scheduler:
         check_same_size(infos)
         keys = [infos[inputs.index(digest)] for digest in task.pictures()]
         check_same_kind(keys)
-        return _richest([info for _, info in keys])
+        return _richest([info for _, info in keys], alpha=isinstance(task, AnyLoop) and task.layer)
 
     def _is_made(self, job: Job) -> bool:
         """Give the job the frames that were made before; if those are all, it is done."""
@@ -440,8 +440,8 @@ def _require_able(spec: EngineSpec, task: Task) -> None:
         )
 
 
-def _richest(infos: list[PictureInfo]) -> Output:
+def _richest(infos: list[PictureInfo], alpha: bool) -> Output:
     colour = "RGB" if any("RGB" in info.channels for info in infos) else "L"
-    alpha = "A" if any(info.alpha for info in infos) else ""
+    clear = "A" if alpha or any(info.alpha for info in infos) else ""
     format = "EXR" if infos[0].format == "EXR" else "PNG"
-    return Output(max(info.depth for info in infos), colour + alpha, format)
+    return Output(max(info.depth for info in infos), colour + clear, format)

@@ -12,10 +12,11 @@ from typing import Annotated
 from msgspec import Meta
 
 from .inbetween import Guide, Inbetween
-from .loops import ClipLoop, Region, SeamPlot, StillLoop, Stroke
+from .loops import AnyLoop, ClipLoop, Region, SeamPlot, StillLoop, Stroke
 from .slots import Digest, Point, Slot, Time
 
 __all__ = [
+    "AnyLoop",
     "ClipLoop",
     "Digest",
     "Guide",

@@ -46,10 +46,23 @@ class StillLoop(msgspec.Struct, frozen=True, kw_only=True, tag="still_loop", omi
     still: Digest
     regions: tuple[Region, ...]
     length: Length
+    layer: bool = False
+    """Frames hold what moves alone, with alpha: laid over the still they are what they would be
+    without it."""
+
+    @property
+    def under(self) -> str:
+        """The digest of the picture over which a layer is to be laid."""
+        return self.still
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Digests of the masks that say where it may move."""
+        return tuple(region.mask for region in self.regions)
 
     def inputs(self) -> list[str]:
         """Digests of the files that the job needs, each once, in order of first use."""
-        return list(dict.fromkeys((self.still, *(region.mask for region in self.regions))))
+        return list(dict.fromkeys((self.still, *self.marks)))
 
     def pictures(self) -> list[str]:
         """Digests of the files that decide how frames are written."""
@@ -59,8 +72,8 @@ class StillLoop(msgspec.Struct, frozen=True, kw_only=True, tag="still_loop", omi
         """How a reader knows an input of the job."""
         if digest == self.still:
             return "The still"
-        masks = [region.mask for region in self.regions]
-        return "The mask" if len(masks) == 1 else f"Mask {masks.index(digest) + 1}"
+        marks = self.marks
+        return "The mask" if len(marks) == 1 else f"Mask {marks.index(digest) + 1}"
 
     def slots(self) -> list[Slot]:
         """The pictures to make, in order."""
@@ -116,6 +129,18 @@ class ClipLoop(_FromRun, frozen=True, kw_only=True, tag="clip_loop", omit_defaul
     length: Length
     start: Annotated[int, Meta(ge=0)] | None = None
     plate: Annotated[int, Meta(ge=0)] = 0
+    layer: bool = False
+    """As of a StillLoop, to be laid over the plate."""
+
+    @property
+    def under(self) -> str:
+        """The digest of the picture over which a layer is to be laid."""
+        return self.frames[self.plate]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Digests of the masks that say where it may move; none: everywhere."""
+        return self.masks
 
     def slots(self) -> list[Slot]:
         """The pictures to make, in order."""
@@ -131,6 +156,10 @@ class ClipLoop(_FromRun, frozen=True, kw_only=True, tag="clip_loop", omit_defaul
                     f"The {name} is frame {number} of {len(self.frames)}.",
                     fix=f"Number the frames from 0 to {len(self.frames) - 1}.",
                 )
+
+
+AnyLoop = StillLoop | ClipLoop
+"""Any job whose frames are a loop."""
 
 
 class SeamPlot(_FromRun, frozen=True, kw_only=True, tag="seam_plot", omit_defaults=True):

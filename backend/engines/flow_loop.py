@@ -74,7 +74,7 @@ class FlowLoop:
         yield Progress("finding the flow", 0.0)
         loop = Loop(still, moving, task.length)
         for slot in slots:
-            yield Frame(slot.index, loop.frame(slot.index))
+            yield Frame(slot.index, loop.frame(slot.index), cover=loop.cover)
 
 
 def _moving(region: Region, number: int, context: Context) -> Moving:

@@ -111,7 +111,7 @@ class VideoLoop:
         ways = yield from _windows(task, looked, context)
         loop = clips.Laid(looked.plate, looked.parts, ways)
         for slot in context.slots(task):
-            yield Frame(slot.index, loop.frame(slot.index))
+            yield Frame(slot.index, loop.frame(slot.index), cover=loop.cover)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -286,6 +287,14 @@ class Laid:
     plate: Array
     parts: Sequence[Part]
     windows: Sequence[Window]
+
+    @cached_property
+    def cover(self) -> Array:
+        """How much of the parts is mixed over the plate (H, W), 0..1."""
+        bare = np.ones(self.plate.shape[:2], np.float32)
+        for part in self.parts:
+            part.of(bare)[:] *= 1 - part.cover
+        return 1 - bare
 
     def frame(self, number: int) -> Array:
         """One frame; where no part covers, it has exactly the values of the plate."""

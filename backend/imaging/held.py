@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Masks: where a picture may change, and where the drawing before it is held as it is."""
+"""Masks: where a picture may change, and where the drawing before it is held as it is; and back:
+what lies over a held drawing, as a layer of its own."""
 
 import numpy as np
 
@@ -29,3 +30,19 @@ def hold(key: Array, picture: Array, mask: Array) -> Array:
     np.copyto(result, key, where=share <= 0)
     np.copyto(result, picture, where=share >= 1)
     return result
+
+
+def lifted(key: Array, picture: Array, cover: Array) -> Array:
+    """What `hold` laid over the key with that cover, as a layer: straight RGBA (H, W, 4).
+
+    key, picture: straight RGBA; cover: (H, W), 0..1. Its alpha is the cover, times what the paint
+    has. Laid over an opaque key it gives the picture; what is not covered is (0, 0, 0, 0).
+    """
+    share = cover[..., None]
+    under = premultiply(key)
+    layer = premultiply(picture)
+    layer -= under * (1 - share)
+    np.copyto(layer, 0, where=share <= 0)
+    # Light beyond 0..1, of an EXR, may be more than any of it was in the mixture.
+    shown = bounds((key, picture)) == (0.0, 1.0)
+    return unpremultiply(layer, (0.0, 1.0) if shown else (-np.inf, np.inf))

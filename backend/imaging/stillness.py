@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import cv2
@@ -115,6 +116,14 @@ class Loop:
     def bytes_held(self) -> int:
         """Memory kept while the loop plays, beside the still."""
         return sum(layer.moving.bytes_held + layer.cover.nbytes for layer in self.layers)
+
+    @cached_property
+    def cover(self) -> Array:
+        """How much of what moves is mixed over the still (H, W), 0..1."""
+        bare = np.ones(self.still.shape[:2], np.float32)
+        for layer in self.layers:
+            bare[layer.window.rows, layer.window.columns] *= 1 - layer.cover
+        return 1 - bare
 
     def frame(self, number: int) -> Array:
         """One frame; what no region covers has exactly the values of the still."""

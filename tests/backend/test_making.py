@@ -11,7 +11,7 @@ import pytest
 from backend import making
 from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.engines import crossfade, rife
-from protocol.jobs import Inbetween
+from protocol.jobs import Inbetween, Region, StillLoop
 from tests.engines.shots import cel, noise
 
 START, END = 34.0, 94.0
@@ -32,7 +32,10 @@ class Bent:
 
 
 def make(
-    engine: Engine, task: Inbetween, keys: dict[str, Pixels], masks: dict[str, np.ndarray]
+    engine: Engine,
+    task: Inbetween | StillLoop,
+    keys: dict[str, Pixels],
+    masks: dict[str, np.ndarray],
 ) -> dict[int, Pixels]:
     steps = making.make(task, Context(keys.__getitem__, {}), lambda: engine, masks.__getitem__)
     return {step.index: step.pixels for step in steps if isinstance(step, Frame)}
@@ -147,3 +150,33 @@ def test_each_picture_has_its_own_mask_and_only_those_with_white_are_asked_for()
     assert engine.asked == [0.6]
     np.testing.assert_array_equal(made[0], keys["a" * 64])
     np.testing.assert_array_equal(made[1], cel(START + (END - START) * 0.6))
+
+
+class Knowing:
+    """Paints one colour over the left half of its still, and may tell what it covers."""
+
+    def __init__(self, tells: bool) -> None:
+        self.tells = tells
+
+    def run(self, task: StillLoop, context: Context) -> Iterator[Frame | Progress]:
+        picture = context.pictures(task.still).copy()
+        picture[:, :4] = picture[:, :4] * 0.5 + 0.5
+        cover = np.zeros((6, 8), np.float32)
+        cover[:, :4] = 0.5
+        for slot in context.slots(task):
+            yield Frame(slot.index, picture, cover=cover if self.tells else None)
+
+
+@pytest.mark.parametrize(("tells", "alpha"), [(True, 0.5), (False, 1.0)])
+def test_a_layer_is_what_moves_alone(tells: bool, alpha: float) -> None:
+    still = np.full((6, 8, 4), 0.25, np.float32)
+    still[..., 3] = 1
+    mask = np.zeros((6, 8), np.float32)
+    mask[:, :4] = 1
+    task = StillLoop(still="a" * 64, regions=(Region(mask="b" * 64),), length=2, layer=True)
+    made = make(Knowing(tells), task, {"a" * 64: still}, {"b" * 64: mask})
+    for frame in made.values():
+        assert not frame[:, 4:].any()
+        np.testing.assert_allclose(frame[:, :4, 3], alpha, atol=1e-6)
+        over = frame[..., :3] * frame[..., 3:] + still[..., :3] * (1 - frame[..., 3:])
+        np.testing.assert_allclose(over[:, :4], 0.625, atol=1e-6)

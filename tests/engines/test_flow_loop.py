@@ -6,6 +6,7 @@ import pytest
 
 from backend.engine import Context, Frame, Pixels, Progress
 from backend.engines import flow_loop
+from backend.imaging.held import lifted
 from backend.imaging.motions import MOTIONS
 from protocol.errors import BadJob, SizeMismatch
 from protocol.jobs import Point, Region, StillLoop, Stroke
@@ -91,3 +92,19 @@ def test_a_mask_of_another_size_is_refused() -> None:
     task = StillLoop(still=STILL, regions=(Region(mask=MASK),), length=4)
     with pytest.raises(SizeMismatch, match="72 x 48"):
         list(flow_loop.load("cpu").run(task, context))
+
+
+def test_a_frame_tells_what_it_covers() -> None:
+    """So that what moves can be lifted off the still, also where two regions overlap."""
+    pictures = {STILL: still(), MASK: mask()}
+    region = Region(mask=MASK, strokes=(STROKE,))
+    task = StillLoop(still=STILL, regions=(region, region), length=6)
+    context = Context(pictures.__getitem__, complete(flow_loop.SPEC.params, {}))
+    made = [step for step in flow_loop.load("cpu").run(task, context) if isinstance(step, Frame)]
+    for frame in made:
+        assert frame.cover is not None
+        assert not frame.cover[mask()[..., 0] == 0].any()
+        layer = lifted(still(), frame.pixels, frame.cover)
+        share = layer[..., 3:]
+        over = layer[..., :3] * share + still()[..., :3] * (1 - share)
+        np.testing.assert_allclose(over, frame.pixels[..., :3], atol=1e-5)
