@@ -122,6 +122,18 @@ def test_a_long_course_keeps_the_square_root_of_its_states() -> None:
     assert most(900) < 6 * most(36)  # and not 25 times
 
 
+@pytest.mark.parametrize("steps", [0, 29, 30, 899, 900])
+def test_a_long_way_can_be_left_between_its_parts(steps: int) -> None:
+    flow = random_flow(3, 8, 8, 0.01)
+    course, plain = Course(flow, 900), Course(flow, 900)
+    before = 0
+    for _ in course.reaching(steps):
+        assert 0 < course.made - before <= 30
+        before = course.made
+    assert off(course.after(steps)[0], plain.after(steps)[0]) == 0
+    assert course.made - before <= 30
+
+
 @pytest.mark.parametrize("steps", [-1, 6])
 def test_no_course_goes_beyond_its_end(steps: int) -> None:
     with pytest.raises(ValueError, match="of 5"):

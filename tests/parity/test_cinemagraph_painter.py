@@ -83,8 +83,10 @@ def test_a_painter_computes_nothing_before_it_is_asked_and_tells_how_far_it_is(
     made = Painter(video, torch.rand(1, 3, 32, 60) * 2 - 1, flow(32, 60), 7.5)
     before = made.bytes_held
     shares = list(made.steps(2.25))
-    assert len(shares) == 2 * 8 * 2
-    assert all(0 < share <= 1 for share in shares)
+    # Twice two tiles of eight blocks, and the way back from the end.
+    assert len([share for share in shares if share > 0]) == 2 * 8 * 2
+    assert 0 < len([share for share in shares if share == 0]) <= 6
+    assert max(shares) <= 1
     assert made.bytes_held > before
     assert len(list(made.steps(3.0))) < len(shares)  # the picture is encoded once
 

@@ -9,6 +9,7 @@ CVPR 2021, equation 3); the nearest cell's flow is taken at each step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil, sqrt
 
 import torch
@@ -55,10 +56,19 @@ class Course:
         shape = (self._height, self._width)
         return away.unflatten(1, shape)[None], ~lost.unflatten(0, shape)[None, None]
 
+    def reaching(self, steps: float) -> Iterator[None]:
+        """Make what `after` will need of earlier states; yields so that a long way can be left."""
+        while len(self._kept) <= steps // self._stride:
+            self._keep_next()
+            yield
+
+    def _keep_next(self) -> None:
+        self._run_block(len(self._kept) - 1, self._stride)
+        self._kept.append(self._block[1].pop())
+
     def _states(self, index: int, inner: int) -> _State:
         while len(self._kept) <= index:
-            self._run_block(len(self._kept) - 1, self._stride)
-            self._kept.append(self._block[1].pop())
+            self._keep_next()
         if self._block[0] != index or len(self._block[1]) <= inner:
             self._run_block(index, min(self._stride - 1, self.steps - index * self._stride))
         return self._block[1][inner]

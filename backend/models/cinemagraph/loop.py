@@ -6,6 +6,7 @@ Symmetric splatting: Holynski et al. (CVPR 2021), section 4.2.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil, floor
 
 import torch
@@ -34,6 +35,11 @@ class Moved:
     def bytes_held(self) -> int:
         """Memory that is kept while the loop plays."""
         return self._weighted.nbytes + self._ahead.bytes_held + self._back.bytes_held
+
+    def reaching(self, frame: float) -> Iterator[None]:
+        """Integrate as far as `at` will need it; yields so that a long way can be left."""
+        yield from self._ahead.reaching(frame)
+        yield from self._back.reaching(self._period - frame)
 
     def at(self, frame: float) -> Tensor:
         """(1, C, H, W), 0 in a hole; frame: 0..period, and at both ends nothing has moved."""

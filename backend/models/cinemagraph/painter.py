@@ -54,6 +54,8 @@ class Painter:
                 self._encoder.steps, self._picture, FEATURES + 1, ENCODER_REACH, TILE
             )
             self._moved = Moved(seen(found), self._flow, self._period)
+        for _ in self._moved.reaching(frame):
+            yield 0.0
         features = self._moved.at(frame)
         made = yield from tiled(self._decoder.steps, features, 3, DECODER_REACH, TILE)
         return made.tanh_()
