@@ -19,13 +19,14 @@ from . import weights
 from .books import cancel, jobs, show, status
 from .care import doctor, gc, pair, unload, unpair
 from .catalogue import engines
+from .exporting import export
 from .inbetweens import run
 from .journal import logs
 from .service import serve
 from .terminal import exit_code, print_problem
 
 _COMMANDS = {
-    "Make": (run, serve),
+    "Make": (run, export, serve),
     "A running backend": (status, jobs, show, cancel, pair, unpair, gc, unload),
     "This machine": (doctor, logs, engines),
 }
