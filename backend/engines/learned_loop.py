@@ -25,7 +25,7 @@ from backend.imaging.stillness import CELLS, Flowing, Loop, Moving
 from backend.imaging.views import view_of
 from backend.weights import catalogue, library
 from protocol.engines import EngineSpec, Needs
-from protocol.errors import BadJob, SizeMismatch
+from protocol.errors import BadJob, BadParameter, SizeMismatch
 from protocol.jobs import Region, StillLoop
 from protocol.params import BoolParam, Choice, ChoiceParam, FloatParam, IntParam, TextParam
 
@@ -151,6 +151,7 @@ class LearnedLoop:
     def run(self, task: StillLoop, context: Context) -> Iterator[Frame | Progress]:
         still = context.pictures(task.still)
         slots = context.slots(task)
+        _check_prompt(context)
         moving: list[Moving] = []
         for number, region in enumerate(task.regions):
             yield Progress("asking how it flows", number / len(task.regions))
@@ -181,19 +182,21 @@ class LearnedLoop:
         told = context.params["told_by"] == "prompt"
         networks = self._asked(str(context.params["told_by"]))
         side = networks.side("told" if told else "hinted")
-        inside = _inside(mask, side)
-        if not inside.any():
+        # 3D-Cinemagraphy learned with soft masks, Text2Cinemagraph with hard ones.
+        share = _fitted((mask > _ANY).astype(np.float32), side)
+        where = share if networks.soft else _hard(share)
+        if not where.any():
             return np.zeros((side, side, 2), np.float32)
         grey = alpha.contrasting_grey((still,))
         shown = np.clip(_fitted(alpha.over(still, grey), side), 0, 1) * 2 - 1
-        picture, where = self._tensor(shown), self._tensor(inside.astype(np.float32)[..., None])
+        picture, place = self._tensor(shown), self._tensor(where[..., None])
         scale = np.array((side / still.shape[1], side / still.shape[0]), np.float32)
         if told:
-            flow = networks.told(picture, where, str(context.params["prompt"]))
+            flow = networks.told(picture, place, str(context.params["prompt"]))
         else:
             motion = _motion(region, context)
-            hint = self._hint(mask, where, region, motion, scale)
-            flow = networks.hinted(picture, where, hint)
+            hint = self._hint(mask, place, region, motion, scale)
+            flow = networks.hinted(picture, place, hint)
         return floats(_array(flow) / scale)
 
     def _asked(self, told_by: str) -> Networks:
@@ -322,16 +325,24 @@ def _still_life(mask: Array, motion: str) -> Array:
     return still_life(inside, motion, long)
 
 
-def _inside(mask: Array, side: int) -> Mask:
-    """Where a mask is not black, as (side, side); never nothing of something."""
-    share = _fitted((mask > _ANY).astype(np.float32), side)
-    return share > 0.5 if (share > 0.5).any() else share > 0
+def _hard(share: Array) -> Array:
+    """Shares of pixels that a mask covers, as 0 or 1; never nothing of something."""
+    covered = share > 0.5 if (share > 0.5).any() else share > 0
+    return covered.astype(np.float32)
 
 
 def _fitted(picture: Array, side: int) -> Array:
     """(H, W[, C]) to a square: where a side shrinks, each pixel is the mean of what it covers."""
     height, width = (min(side, whole) for whole in picture.shape[:2])
     return finer(coarser(picture, height, width), side, side)
+
+
+def _check_prompt(context: Context) -> None:
+    if context.params["told_by"] == "prompt" and not str(context.params["prompt"]).strip():
+        raise BadParameter(
+            "The network is to be told by a prompt, and there is none.",
+            fix="Write what flows and how, or let it be told by strokes.",
+        )
 
 
 def _check(mask: Array, still: Pixels, number: int) -> None:

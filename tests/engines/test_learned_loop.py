@@ -13,7 +13,7 @@ from backend import registry
 from backend.engine import Context, Engine, Frame, Pixels, Progress
 from backend.engines import learned_loop
 from backend.imaging import seam
-from protocol.errors import BadJob, SizeMismatch, WeightsMissing
+from protocol.errors import BadJob, BadParameter, SizeMismatch, WeightsMissing
 from protocol.jobs import Point, Region, StillLoop, Stroke
 from protocol.params import Value, complete
 from tests.engines import narrow_cinemagraph as narrow
@@ -226,6 +226,26 @@ def test_what_swings_is_left_to_flow_loop(engine: Engine[StillLoop]) -> None:
     with pytest.raises(BadJob, match="hair") as refusal:
         frames(engine, Region(mask=MASK, motion="hair"))
     assert "Flow Loop" in refusal.value.fix
+
+
+def test_a_prompt_must_be_written_to_be_told(engine: Engine[StillLoop]) -> None:
+    with pytest.raises(BadParameter, match="there is none"):
+        frames(engine, told_by="prompt", prompt=" ")
+
+
+def test_a_thin_mask_is_not_lost_in_the_network_s_picture(engine: Engine[StillLoop]) -> None:
+    white = np.zeros((40, 3000, 4), np.float32)
+    white[..., 3] = 1
+    white[10:30, 1500:1504, :3] = 1
+    still = texture(40, 3000)
+    for told_by in ("strokes", "strokes_3d"):
+        values = complete(learned_loop.SPEC.params, {"told_by": told_by, "snap": False})
+        context = Context({STILL: still, MASK: white}.__getitem__, values)
+        along = Stroke(line=(Point(1502, 11), Point(1502, 29)), speed=1.0)
+        task = StillLoop(still=STILL, regions=(Region(mask=MASK, strokes=(along,)),), length=12)
+        made = [s.pixels for s in engine.run(task, context) if isinstance(s, Frame)]
+        # Its soft edge leaves little of it, but a mask that was lost would leave nothing.
+        assert np.abs(made[3] - still).max() > 1e-3
 
 
 def test_a_mask_of_another_size_is_refused(engine: Engine[StillLoop]) -> None:

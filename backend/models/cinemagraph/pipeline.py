@@ -38,6 +38,11 @@ class Networks:
     def holds(self, network: str) -> bool:
         return self._checkpoint.holds(network)
 
+    @property
+    def soft(self) -> bool:
+        """Whether masks are shares of pixels rather than 0 or 1."""
+        return self.holds("hinted") and self._bare()
+
     def side(self, network: str) -> int:
         """Pixels along the side of the square to which a motion network's picture is fitted."""
         foreign = network == "hinted" and self._bare()
@@ -48,8 +53,8 @@ class Networks:
     def hinted(self, picture: Tensor, mask: Tensor, hint: Tensor) -> Tensor:
         """The flow (1, 2, S, S), pixels per frame, x then y, that fits hints, in the mask.
 
-        picture: (1, 3, S, S), -1..1. mask: (1, 1, S, S), 0 or 1. hint: (1, 2, S, S), pixels per
-        frame, 0 outside the mask.
+        picture: (1, 3, S, S), -1..1. mask: (1, 1, S, S), 0 or 1, or between if `soft`.
+        hint: (1, 2, S, S), pixels per frame, 0 outside the mask.
         """
         network = self._load("hinted")
         if self._bare():
