@@ -85,6 +85,13 @@ class Engine(Protocol[Asked]):
         ...
 
 
+class Paced:
+    """A mark for engines that space their pictures by measured motion themselves.
+
+    They get a task with `even_motion` as it is; for all others the times are worked out before.
+    """
+
+
 @dataclass(frozen=True)
 class EngineEntry:
     """An engine that was found: its record, and how to load it."""

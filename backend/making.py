@@ -18,7 +18,7 @@ from msgspec import structs
 
 from protocol.jobs import AnyLoop, Inbetween, Slot, Task
 
-from .engine import Context, Engine, Frame, Pixels, Progress
+from .engine import Context, Engine, Frame, Paced, Pixels, Progress
 from .imaging import evenness, held
 from .imaging.alpha import Array
 
@@ -52,7 +52,8 @@ def make(task: Task, context: Context, load: Load, masks: Masks) -> Iterator[Fra
     yield Progress("loading the engine", 0.0)
     engine = load()
     asked = replace(context, wanted=frozenset(moving))
-    paced = (yield from evenly(task, engine, asked)) if task.even_motion else task
+    measured = task.even_motion and not isinstance(engine, Paced)
+    paced = (yield from evenly(task, engine, asked)) if measured else task
     for step in engine.run(paced, asked):
         if task.masks and isinstance(step, Frame):
             yield _held(task, slots[step.index], step, context.pictures, masks)

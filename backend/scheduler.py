@@ -24,6 +24,8 @@ from protocol.errors import (
     MissingInputs,
     QuotaExceeded,
     TweencelError,
+    UnknownEngine,
+    WeightsMissing,
     WorkerDied,
 )
 from protocol.jobs import AnyLoop, Inbetween, State, Task, kind_of
@@ -421,7 +423,11 @@ class Scheduler:
 
 
 def _require_able(spec: EngineSpec, task: Task) -> None:
-    """Raise BadJob if the engine does not make such a job."""
+    """Raise BadJob if the engine does not make such a job, and what keeps it from running now."""
+    if any(weights.missing and not weights.optional for weights in spec.weights):
+        raise WeightsMissing(f"{spec.label} cannot run: {spec.unavailable}.")
+    if spec.unavailable:
+        raise UnknownEngine(f"{spec.label} cannot run: {spec.unavailable}")
     if kind_of(task) not in spec.jobs:
         able = [other.id for other in registry.specs() if kind_of(task) in other.jobs]
         raise BadJob(

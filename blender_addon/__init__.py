@@ -11,7 +11,6 @@ def _rooms() -> list[ModuleType]:
     from . import (
         keymap,
         live,
-        loop_props,
         operators,
         panels,
         preferences,
@@ -20,17 +19,7 @@ def _rooms() -> list[ModuleType]:
         thumbnails,
     )
 
-    return [
-        preferences,
-        properties,
-        source_props,
-        loop_props,
-        thumbnails,
-        live,
-        operators,
-        panels,
-        keymap,
-    ]
+    return [preferences, properties, source_props, thumbnails, live, operators, panels, keymap]
 
 
 def register() -> None:

@@ -9,7 +9,6 @@ from . import (
     engine_menu,
     inbetween,
     jobs,
-    loop,
     main_menu,
     presets,
     result,
@@ -26,7 +25,6 @@ CLASSES = (
     *source.CLASSES,
     *inbetween.CLASSES,
     *result.CLASSES,
-    *loop.CLASSES,
     *jobs.CLASSES,
     *timing.CLASSES,
 )

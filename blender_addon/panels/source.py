@@ -52,11 +52,10 @@ def _draw_view(column: Any, context: bpy.types.Context, wanted: Any) -> None:
     column.prop(wanted, "view_take")
     active = context.active_object
     if wanted.view_take == "DRAWINGS":
-        draw_layer(column, wanted, "view_layer", active)
+        _draw_layer(column, wanted, "view_layer", active)
 
 
-def draw_layer(column: Any, wanted: Any, name: str, thing: Any) -> None:
-    """A setting that names a layer of a Grease Pencil object."""
+def _draw_layer(column: Any, wanted: Any, name: str, thing: Any) -> None:
     if thing is not None and thing.type == "GREASEPENCIL":
         column.prop_search(wanted, name, thing.data, "layers")
     else:
@@ -102,7 +101,7 @@ class TWEENCEL_PT_mask(Sidebar, bpy.types.Panel):
                 layout.prop(wanted, "mask")
             case "PENCIL":
                 layout.prop(wanted, "mask_object")
-                draw_layer(layout, wanted, "mask_layer", wanted.mask_object)
+                _draw_layer(layout, wanted, "mask_layer", wanted.mask_object)
             case _:
                 layout.prop(wanted, "mask_image")
         layout.prop(wanted, "mask_feather")
@@ -134,7 +133,7 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
                 return
             case "PENCIL":
                 layout.prop(wanted, "guide_object")
-                draw_layer(layout, wanted, "guide_layer", wanted.guide_object)
+                _draw_layer(layout, wanted, "guide_layer", wanted.guide_object)
             case _:
                 layout.prop(wanted, "guide_channel")
         layout.prop(wanted, "guide_strength")

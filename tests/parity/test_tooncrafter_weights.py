@@ -15,7 +15,7 @@ from backend.models.tooncrafter import checkpoint, convert, keys, lora
 from backend.models.tooncrafter.checkpoint import Checkpoint
 from backend.models.tooncrafter.layers import FullPrecision
 from backend.models.tooncrafter.pipeline import load
-from backend.models.tooncrafter.sizes import FULL, dump, parse
+from backend.models.tooncrafter.sizes import FULL, Sizes, dump, parse
 from protocol.errors import EngineFailed
 from tests.parity import tooncrafter as fixture
 from tests.parity.tooncrafter import NARROW
@@ -24,18 +24,18 @@ CPU = torch.device("cpu")
 Weights = dict[str, Tensor]
 
 
-def made(sketch: bool = False) -> Weights:
+def made(sketch: bool = False, sizes: Sizes = NARROW) -> Weights:
     """Narrow weights under every name of the published files."""
     torch.manual_seed(0)
     shapes: dict[str, tuple[int, ...]] = {}
     for network in keys.NETWORKS:
         if (network == "sketch") != sketch:
             continue
-        module = keys.meta(network, NARROW)
+        module = keys.meta(network, sizes)
         names = keys.public_names(network, module, keys.NETWORKS[network].prefixes[0])
         shapes |= {names[ours]: tuple(p.shape) for ours, p in module.named_parameters()}
     if not sketch:
-        plain = [(k, v) for k, v in keys.unused(NARROW) if k not in shapes]
+        plain = [(k, v) for k, v in keys.unused(sizes) if k not in shapes]
         shapes |= {
             name: shape
             for name, shape in plain

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import nn
@@ -208,6 +209,12 @@ def meta(network: str, sizes: Sizes) -> nn.Module:
     """The network with shapes but no values."""
     with torch.device("meta"):
         return NETWORKS[network].make(sizes).eval().requires_grad_(False)
+
+
+@cache
+def counts(sizes: Sizes) -> Mapping[str, int]:
+    """How many parameters each network has."""
+    return {name: sum(p.numel() for p in meta(name, sizes).parameters()) for name in NETWORKS}
 
 
 def public_name(name: str, network: str, module: nn.Module) -> str:

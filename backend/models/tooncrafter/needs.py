@@ -6,6 +6,7 @@ networks were run through with shapes only (benchmarks/tooncrafter.py), per cell
 allowance is measured on a GPU; RESERVE stands for what the driver and the kernels take.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,14 +60,18 @@ def need(
     keep: Keep = Keep.FILE,
     sketched: bool = False,
     fused: bool = True,
+    parameters: Mapping[str, int] | None = None,
 ) -> Need:
-    """Of one run at so many pixels, both sides multiples of 64."""
+    """Of one run at so many pixels, both sides multiples of 64.
+
+    parameters: of each network, if they are not the published ones.
+    """
     number = 2 if half else 4
     cells = width * height // CELL**2
     clip = cells * frames
-    weights = {name: count * number for name, count in PARAMETERS.items()}
+    weights = {name: count * number for name, count in (parameters or PARAMETERS).items()}
     if not sketched:
-        del weights["sketch"]
+        weights.pop("sketch", None)
     sampling = clip * (_UNET + _SKETCH * sketched)
     phases = {
         "reading the prompt": (("text",), 0),
@@ -77,7 +82,7 @@ def need(
     }
     totals = {
         phase: numbers * number
-        + sum(weights[name] for name in (weights if keep is Keep.DEVICE else present))
+        + sum(weights.get(name, 0) for name in (weights if keep is Keep.DEVICE else present))
         for phase, (present, numbers) in phases.items()
     }
     worst = max(totals, key=totals.__getitem__)
