@@ -59,9 +59,15 @@ def _now(entry: EngineEntry) -> EngineEntry:
         return entry
     weights = tuple(_found(weights) for weights in spec.weights)
     missing = [w.name for w in weights if w.missing and not w.optional]
-    reason = spec.unavailable or (f"weights missing: {', '.join(missing)}" if missing else "")
+    reason = spec.unavailable or _lacking(missing)
     spec = msgspec.structs.replace(spec, weights=weights, unavailable=reason)
     return replace(entry, spec=spec)
+
+
+def _lacking(missing: list[str]) -> str:
+    if not missing:
+        return ""
+    return f"weights missing: {', '.join(missing)} (tweencel weights get {missing[0]})"
 
 
 def _found(weights: Weights) -> Weights:

@@ -262,7 +262,7 @@ def test_an_engine_is_unavailable_until_its_weights_are_there(
     spec = msgspec.structs.replace(entry.spec, weights=wants)
     monkeypatch.setattr(registry, "engines", lambda: {"crossfade": replace(entry, spec=spec)})
     (before,) = registry.specs()
-    assert before.unavailable == "weights missing: tooncrafter"
+    assert before.unavailable == "weights missing: tooncrafter (tweencel weights get tooncrafter)"
     assert [weights.missing for weights in before.weights] == [True, True]
     path = folder.parent / "downloaded.ckpt"
     path.write_bytes(narrow.checkpoint())
