@@ -7,10 +7,8 @@ It stands on the same scheduler, store and worker as the server, so the pixels a
 from __future__ import annotations
 
 import secrets
-import select
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -18,12 +16,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from protocol.errors import BadInput, BadJob, DiskFull, MissingFile, TweencelError, from_info
-from protocol.jobs import Inbetween, State, Time
+from protocol.errors import BadInput, BadJob, MissingFile
+from protocol.jobs import Inbetween, Time
 from protocol.limits import Limits
-from protocol.messages import FrameMade, Progress, Status, Submit
+from protocol.messages import FrameMade, Submit
 from protocol.params import Value, complete
-from protocol.pictures import PictureInfo, check_same_kind, check_same_size, check_size, probe
+from protocol.pictures import check_same_kind, check_same_size
 from protocol.timing import (
     Exposure,
     Spacing,
@@ -36,13 +34,8 @@ from protocol.timing import (
 )
 
 from . import registry
-from .clients import LOCAL
 from .config import SOFTWARE, Settings
-from .desk import Desk
-
-_DISK_PATIENCE = 10.0
-"""Seconds for which a full disk may hold up a run."""
-Listener = Callable[[Status | FrameMade | Progress], None]
+from .shop import Listener, Shop, look_at, write
 
 
 class JobFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -199,7 +192,7 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
     entry = registry.find(plan.engine)
     params = complete(entry.spec.params, plan.params)
     with tempfile.TemporaryDirectory(prefix="tweencel-") as home:
-        shop = _Shop(replace(settings, home=Path(home)), listen)
+        shop = Shop(replace(settings, home=Path(home)), listen)
         try:
             digests = tuple(map(shop.add, contents))
             task = Inbetween(
@@ -219,71 +212,22 @@ def run(plan: Plan, settings: Settings, listen: Listener) -> list[Path]:
             _write_keys(plan, names, contents)
             places = _places(plan)
 
-            def write(frame: FrameMade) -> None:
+            def put(frame: FrameMade) -> None:
                 for place in places[frame.index]:
-                    _write(plan.out / names[place], shop.read(frame))
+                    write(plan.out / names[place], shop.read(frame))
 
-            shop.on_frame = write
+            shop.on_frame = put
             shop.make()
         finally:
             shop.close()
-    _write(
-        plan.out / "tweencel.json", _provenance(plan, entry.spec.version, params, digests, names)
-    )
+    write(plan.out / "tweencel.json", _provenance(plan, entry.spec.version, params, digests, names))
     return [plan.out / name for name in names]
-
-
-class _Shop:
-    """A backend without a server, for one job."""
-
-    def __init__(self, settings: Settings, listen: Listener) -> None:
-        self._desk = Desk(settings, self._publish)
-        self._listen = listen
-        self._end: Status | None = None
-        self.on_frame: Callable[[FrameMade], None] = lambda frame: None
-
-    def add(self, content: bytes) -> str:
-        """Hold a key's file; its digest."""
-        digest = self._desk.store.add(content)
-        self._desk.holdings.claim(LOCAL, digest, len(content))
-        return digest
-
-    def read(self, frame: FrameMade) -> bytes:
-        return self._desk.store.read(frame.digest, 0, frame.size)
-
-    def order(self, submit: Submit) -> None:
-        """Take the job on; nothing runs yet. Raises what is wrong with it."""
-        self._desk.scheduler.submit(LOCAL, submit)
-
-    def make(self) -> None:
-        """Run the job to its end. Raises the failure it ended with."""
-        patience = time.monotonic() + _DISK_PATIENCE
-        while self._end is None:
-            now = time.monotonic()
-            self._desk.scheduler.tick(now)
-            if not self._desk.scheduler.waits_for_disk:
-                patience = now + _DISK_PATIENCE
-            elif now > patience:
-                raise DiskFull(f"There is no space left in {tempfile.gettempdir()}.")
-            select.select([self._desk.executor.wake], [], [], 0.1)
-        if self._end.state is State.FAILED and self._end.error is not None:
-            raise from_info(self._end.error)
-
-    def close(self) -> None:
-        self._desk.close()
-
-    def _publish(self, event: Status | FrameMade | Progress) -> None:
-        if isinstance(event, FrameMade):
-            self.on_frame(event)
-        if isinstance(event, Status) and event.state.ended:
-            self._end = event
-        self._listen(event)
 
 
 def _read_pictures(plan: Plan, limits: Limits) -> tuple[list[bytes], list[bytes], str]:
     """The files of keys and masks, and the kind of file that in-betweens become."""
-    keys = [(key.name, _look_at(key, limits)) for key in plan.keys]
-    masks = [(mask.name, _look_at(mask, limits)) for mask in dict.fromkeys(plan.masks)]
+    keys = [(key.name, look_at(key, limits)) for key in plan.keys]
+    masks = [(mask.name, look_at(mask, limits)) for mask in dict.fromkeys(plan.masks)]
     kind = ".png"
     if keys:
         check_same_size([*keys, *masks])
@@ -294,16 +238,6 @@ def _read_pictures(plan: Plan, limits: Limits) -> tuple[list[bytes], list[bytes]
         [mask.read_bytes() for mask in plan.masks],
         kind,
     )
-
-
-def _look_at(path: Path, limits: Limits) -> PictureInfo:
-    try:
-        with path.open("rb") as file:
-            info = probe(file, path.name)
-    except OSError as problem:
-        raise MissingFile(f"{path} cannot be read: {problem.strerror}.") from None
-    check_size(info, limits, path.name)
-    return info
 
 
 def _names(plan: Plan, kind: str) -> list[str]:
@@ -344,21 +278,7 @@ def _write_keys(plan: Plan, names: Sequence[str], contents: Sequence[bytes]) -> 
         ) from None
     for (drawing, _, _), name in zip(plan.sheet(), names, strict=True):
         if drawing.is_key:
-            _write(plan.out / name, contents[drawing.key % len(contents)])
-
-
-def _write(path: Path, content: bytes) -> None:
-    half = path.with_name(f".{path.name}.part")
-    try:
-        half.write_bytes(content)
-        half.replace(path)
-    except OSError as problem:
-        raise TweencelError(
-            f"{path} cannot be written: {problem.strerror}.",
-            fix="Free some space or choose another folder with --out.",
-        ) from None
-    finally:
-        half.unlink(missing_ok=True)
+            write(plan.out / name, contents[drawing.key % len(contents)])
 
 
 def _provenance(

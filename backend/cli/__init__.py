@@ -22,11 +22,12 @@ from .catalogue import engines
 from .exporting import export
 from .inbetweens import run
 from .journal import logs
+from .loops import loop
 from .service import serve
 from .terminal import exit_code, print_problem
 
 _COMMANDS = {
-    "Make": (run, export, serve),
+    "Make": (run, loop, export, serve),
     "A running backend": (status, jobs, show, cancel, pair, unpair, gc, unload),
     "This machine": (doctor, logs, engines),
 }

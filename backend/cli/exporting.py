@@ -20,7 +20,10 @@ from protocol.errors import BadParameter
 from .options import Json
 from .terminal import err, out, print_json
 
-Fps = Annotated[str, typer.Option(help="Frames a second: 24, 23.976, 24000/1001.")]
+Fps = Annotated[
+    str | None,
+    typer.Option(help="Frames a second: 24, 23.976, 24000/1001.", show_default="24; a movie's own"),
+]
 Times = Annotated[
     int | None,
     typer.Option(
@@ -47,14 +50,14 @@ def export(
             "folder."
         ),
     ],
-    fps: Fps = "24",
+    fps: Fps = None,
     times: Times = None,
     under: Under = "#000000",
     overwrite: Annotated[bool, typer.Option(help="Replace files that are there.")] = False,
     json: Json = False,
 ) -> None:
     """Write a run of pictures as a movie, an animation or a sequence; no frame is doubled."""
-    plan = Export(target, read_fps(fps), times, read_colour(under), overwrite)
+    plan = Export(target, read_fps(fps, source), times, read_colour(under), overwrite)
     plan.check()
     with TemporaryDirectory(prefix="tweencel-") as folder:
         if found.is_movie(source):
@@ -76,8 +79,11 @@ def exported(files: list[Path], plan: Export, json: bool) -> None:
     out.print(f"{len(files)} frames in {plan.out}", markup=False, soft_wrap=True)
 
 
-def read_fps(text: str) -> Fraction:
-    """Raises BadParameter."""
+def read_fps(text: str | None, source: Path) -> Fraction:
+    """The frames per second that were told, or those of a movie. Raises BadParameter."""
+    if text is None:
+        own = movies.fps_of(source) if found.is_movie(source) else None
+        return own or Fraction(24)
     try:
         fps = Fraction(text).limit_denominator(1001)
     except (ValueError, ZeroDivisionError):

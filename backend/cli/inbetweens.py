@@ -15,12 +15,12 @@ from backend import registry
 from backend.config import Settings, override, read_settings
 from backend.oneshot import Plan, find_masks, gaps_for, read_job_file
 from backend.oneshot import run as run_plan
-from protocol.errors import BadInput, BadParameter
-from protocol.params import BoolParam, FloatParam, IntParam, Param, Value
+from protocol.errors import BadInput
 from protocol.timing import Spacing
 
 from .bar import JobBar
 from .options import Config, Device, Json, Threads
+from .settings import read_params
 from .terminal import INTERRUPTED, err, out, print_json
 
 
@@ -72,7 +72,7 @@ def run(
             even_motion=even_motion,
             masks=find_masks(mask or []),
             engine=engine,
-            params=_read_params(engine, setting or []),
+            params=read_params(engine, setting or []),
             seed=seed,
             out=Path("inbetweens"),
         )
@@ -119,35 +119,3 @@ def _counts(text: str) -> int | list[int]:
             f"--inbetweens {text!r} is not a number.", fix="Give 3, or one for each gap: 5,4,6."
         ) from None
     return numbers[0] if len(numbers) == 1 else numbers
-
-
-def _read_params(engine: str, settings: list[str]) -> dict[str, Value]:
-    """The values of --set in the types that the engine publishes."""
-    params = {param.name: param for param in registry.find(engine).spec.params}
-    values: dict[str, Value] = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals or name not in params:
-            raise BadParameter(
-                f"--set {setting!r} is not a setting of {engine}.",
-                fix=f"Its settings are: {', '.join(params) or 'none'} (name=value).",
-            )
-        values[name] = _read_value(params[name], text)
-    return values
-
-
-def _read_value(param: Param, text: str) -> Value:
-    try:
-        match param:
-            case IntParam():
-                return int(text)
-            case FloatParam():
-                return float(text)
-            case BoolParam():
-                return {"on": True, "true": True, "off": False, "false": False}[text.lower()]
-            case _:
-                return text
-    except (ValueError, KeyError):
-        raise BadParameter(
-            f"{param.label} cannot be {text!r}.", fix="See `tweencel engines`."
-        ) from None

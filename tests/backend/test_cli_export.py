@@ -6,6 +6,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from typer.testing import CliRunner
+
+from backend.cli import app
+from protocol.errors import BadInput
 from tests.backend.test_cli import files, tweencel
 
 
@@ -29,14 +33,16 @@ def test_a_folder_becomes_a_movie_and_a_movie_a_folder(keys: list[bytes], tmp_pa
 
 def test_what_is_wrong_ends_with_two_and_says_why(keys: list[bytes], tmp_path: Path) -> None:
     source = folder_of(keys, tmp_path / "run")
+    done = tweencel("export", source, tmp_path / "a.bmp")
+    assert done.returncode == 2
+    assert "tells no kind of file" in done.stderr
     for words, told in (
-        ((source, tmp_path / "a.bmp"), "tells no kind of file"),
         ((tmp_path / "nowhere", tmp_path / "a.gif"), "no file or folder"),
         ((source, tmp_path / "a.mp4", "--times", 0), "for ever"),
         ((source, tmp_path / "a.gif", "--fps", "fast"), "frames a second"),
         ((source, tmp_path / "a.mp4", "--under", "red"), "no colour"),
     ):
-        done = tweencel("export", *words)
-        assert done.returncode == 2, words
-        assert told in done.stderr
+        result = CliRunner().invoke(app, ["export", *map(str, words)])
+        assert isinstance(result.exception, BadInput)
+        assert told in str(result.exception)
     assert files(tmp_path) == ["run"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.imaging.closing import close, fitted
+from protocol.closing import close, fitted
 
 
 def test_periods_that_fit_are_not_stretched() -> None:
