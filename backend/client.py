@@ -36,6 +36,7 @@ Answer = TypeVar(
     m.Paired,
     m.Collected,
     m.Verified,
+    m.Weights,
 )
 _PING_MS = 2000
 _SILENT = 6.0

@@ -71,6 +71,8 @@ class Settings:
     """How long files and ended jobs are kept after they were last used."""
     store_cap: int = 50 * 2**30
     """Bytes that the store may hold; beyond, what was used least recently goes first."""
+    clients_may_fetch: bool = True
+    """Whether paired clients may have weights downloaded, those on offer here and no others."""
     idle_exit: float = 0.0
     """After that long without a client and a job the backend ends; 0: never."""
 
@@ -185,6 +187,7 @@ class File(_Strict, frozen=True, kw_only=True):
     cancel_grace: _Wait | UnsetType = UNSET
     worker_idle: _Wait | UnsetType = UNSET
     idle_exit: _Wait | UnsetType = UNSET
+    clients_may_fetch: bool | UnsetType = UNSET
     keep_days: Annotated[float, Meta(gt=0, le=1e5)] | UnsetType = UNSET
     store_cap: Size | UnsetType = UNSET
     limits: _Limits = _Limits()

@@ -56,6 +56,7 @@ class Post:
         self._router = router
         self._peers: dict[bytes, Peer] = {}
         self._listeners: dict[str, set[bytes]] = {}
+        self._watchers: set[bytes] = set()
         self._full: set[bytes] = set()
 
     def __len__(self) -> int:
@@ -94,6 +95,14 @@ class Post:
         if isinstance(event, Status) and event.state.ended:
             self._listeners.pop(event.job, None)
 
+    def watch(self, identity: bytes) -> None:
+        """It hears what `announce` says from now on."""
+        self._watchers.add(identity)
+
+    def announce(self, message: Message) -> None:
+        for identity in tuple(self._watchers):
+            self.send(identity, message)
+
     def send(self, identity: bytes, message: Message, body: bytes | None = None) -> None:
         peer = self._peers.get(identity)
         if peer is None:
@@ -115,6 +124,7 @@ class Post:
     def forget(self, identity: bytes) -> None:
         self._peers.pop(identity, None)
         self._full.discard(identity)
+        self._watchers.discard(identity)
         for job, listeners in tuple(self._listeners.items()):
             listeners.discard(identity)
             if not listeners:

@@ -39,6 +39,7 @@ from .address import from_this_machine, interface
 from .config import SOFTWARE, Settings
 from .desk import Desk
 from .disk import disk_errors
+from .fetcher import Fetcher, WeightsRequest
 from .gate import DOMAIN, Gate
 from .keys import KeyPair, load_or_make
 from .metrics import Exporter, Figures, Tally
@@ -72,6 +73,8 @@ class Server:
         with contextlib.ExitStack() as opened:
             self._desk = Desk(settings, self._publish, lambda: self._post.audience())
             opened.callback(self._desk.close)
+            self._fetcher = Fetcher()
+            opened.callback(self._fetcher.close)
             keys = load_or_make(settings.key_file)
             local = self._desk.clients.let_in_local(settings.local_key_file)
             context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -112,7 +115,7 @@ class Server:
             while not self._stopping:
                 poller.poll(_HASTY_TURN_MS if self._post.owes else _TURN_MS)
                 now = time.monotonic()
-                if self._turn(now) or not self._desk.scheduler.idle:
+                if self._turn(now) or not self._desk.scheduler.idle or self._fetcher.busy:
                     last_busy = now
                 self._tally.turned(time.monotonic() - now)
                 self._manager.turned(now)
@@ -134,6 +137,8 @@ class Server:
         try:
             self._desk.scheduler.tick(now)
             self._desk.sweeper.tick(now)
+            if changed := self._fetcher.tick(now):
+                self._post.announce(changed)
         except TweencelError as problem:
             log.error("%s", problem)
         for identity, verified in self._office.finished():
@@ -210,6 +215,8 @@ class Server:
                 self._hand_out(identity, peer, request)
             case m.ListJobs():
                 self._list(identity, peer.owner, request)
+            case m.ListWeights() | m.FetchWeights() | m.StopWeights():
+                self._handle_weights(identity, peer.owner, request)
             case m.Submit() | m.Subscribe() | m.Cancel() | m.Release():
                 self._handle_job(identity, peer.owner, request)
             case _:
@@ -233,6 +240,13 @@ class Server:
                 self._require_own(owner, job)
                 self._desk.ledger.release(job)
                 self._post.send(identity, m.Done(rid=rid))
+
+    def _handle_weights(self, identity: bytes, owner: str, request: WeightsRequest) -> None:
+        if not (isinstance(request, m.ListWeights) or self._settings.clients_may_fetch):
+            self._office.require_admin(owner)
+        self._post.send(identity, self._fetcher.answer(request))
+        if isinstance(request, m.ListWeights):
+            self._post.watch(identity)
 
     def _handle_admin(self, identity: bytes, owner: str, request: AdminRequest) -> None:
         self._office.require_admin(owner)

@@ -16,8 +16,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from . import making, registry, runs
 from .engine import Context, Engine, Frame, Pixels, Progress
 from .imaging import codecs, held
 from .imaging.alpha import Array
+from .parent import end_with_parent
 
 _AHEAD = 3
 """Frames that may wait to be encoded, so that a fast engine does not fill the memory."""
@@ -162,7 +162,7 @@ class _Encoder:
 
 def main(pipe: Connection[bytes, bytes], device: str, threads: int, limits: Limits) -> None:
     """The entry point of the process."""
-    _end_with_parent()
+    end_with_parent()
     # Ctrl-C in a terminal reaches the whole group; the backend decides what becomes of the job
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if threads:
@@ -225,16 +225,3 @@ def _read(run: runs.Run, digest: str) -> bytes:
 
 def _name_of(run: runs.Run, digest: str) -> str:
     return run.task.name_of(digest)
-
-
-def _end_with_parent() -> None:
-    """No worker outlives its backend, however that one ended."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="parent").start()

@@ -11,6 +11,7 @@ def _rooms() -> list[ModuleType]:
     from . import (
         keymap,
         live,
+        loop_props,
         operators,
         panels,
         preferences,
@@ -19,7 +20,17 @@ def _rooms() -> list[ModuleType]:
         thumbnails,
     )
 
-    return [preferences, properties, source_props, thumbnails, live, operators, panels, keymap]
+    return [
+        preferences,
+        properties,
+        source_props,
+        loop_props,
+        thumbnails,
+        live,
+        operators,
+        panels,
+        keymap,
+    ]
 
 
 def register() -> None:

@@ -29,6 +29,7 @@ from .generation import Asked
 from .journal import Journal
 from .ledger import Stage
 from .link import Connect
+from .loops import Loops
 from .preferences import preferences_of
 from .properties import settings_of
 from .provenance import Version
@@ -74,6 +75,7 @@ class Live:
         self.session.on_landed = self._landed
         self.session.on_ended = self._ended
         self.session.on_welcome = self._welcomed
+        self.loops = Loops(self.session)
         self.local: LocalBackend | None = None
         self.results: dict[str, Result] = {}
         self.longest_beat = 0.0
@@ -334,11 +336,14 @@ class Live:
         prefetch.release()
         timeline.mend()
         image_targets.mend()
+        self.loops.mend()
         for job in self.results:
             self._show(self.session.works[job])
 
     def _resumed(self, work: Work) -> None:
         """An earlier Blender began it; its strip may be in the file that is open."""
+        if self.loops.resumed(work):
+            return
         sheet = _sheet(work.order.facts)
         if sheet:
             copies = list(work.key_names())
@@ -368,9 +373,12 @@ class Live:
         if work.job.stage.ended:
             timeline.settle(work.job.id)
             image_targets.settle(work.job.id)
+            self.loops.settle(work.job.id)
 
     def _show(self, work: Work, deadline: float = math.inf) -> bool:
         """Gives whether all is shown, which may not be before the deadline."""
+        if self.loops.show(work):
+            return True
         result = self.results.get(work.job.id)
         if result is None:
             return True
@@ -416,6 +424,7 @@ class Live:
         self._follow_local()
         self.session.tick()
         self._show_landed()
+        self._try(self.loops.step)
         self._fit_scenes()
         if self._looked_at is not None:
             results.watch.step(*self._looked_at, _LOOK_BUDGET)
@@ -425,7 +434,7 @@ class Live:
 
     @property
     def _awake(self) -> bool:
-        return bool(self.session.busy or self._starting or self._to_show)
+        return bool(self.session.busy or self._starting or self._to_show or self.loops.busy)
 
     def begin(self) -> None:
         """What the artist wants to happen when Blender starts."""
@@ -502,7 +511,8 @@ class Live:
             for job in self.session.ledger.jobs.values()
         ]
         painted = results.watch.known(self._looked_at[0]) if self._looked_at else None
-        return self.session.contact, str(self.session.trouble), str(self.notice), jobs, painted
+        contact = self.session.contact, str(self.session.trouble), str(self.notice)
+        return contact, jobs, painted, self.loops.state
 
     def close(self) -> None:
         """End the line. A backend that we started goes on until it has been idle."""

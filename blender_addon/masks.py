@@ -107,6 +107,15 @@ def image_frames(
     return made
 
 
+def finished(making: Making) -> list[Made]:
+    """Take all steps at once."""
+    while True:
+        try:
+            next(making)
+        except StopIteration as done:
+            return done.value
+
+
 def _finish(
     grey: pixels.Grey, frame: int, folder: Path, name: str, feather: float, invert: bool
 ) -> Generator[None, None, Made]:

@@ -7,9 +7,10 @@ a generator: it yields between bands of rows.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,23 @@ def eight_bit(values: Any) -> Steps:
         made[top : top + _BAND] = np.rint(np.clip(values[top : top + _BAND], 0, 1) * 255)
         yield
     return made
+
+
+def inside(line: Sequence[tuple[float, float]], size: tuple[int, int]) -> Any:
+    """Which pixels (H, W) have their centre inside a closed line: (x, y) from the upper left.
+
+    Even-odd rule; `size` is width, height.
+    """
+    width, height = size
+    across = np.arange(width) + 0.5
+    filled = np.zeros((height, width), bool)
+    for (x1, y1), (x2, y2) in zip(line, (*line[1:], line[0]), strict=True):
+        low, high = sorted((y1, y2))
+        rows = np.arange(max(0, math.ceil(low - 0.5)), min(height, math.ceil(high - 0.5)))
+        if len(rows):
+            cuts = x1 + (rows + 0.5 - y1) * (x2 - x1) / (y2 - y1)
+            filled[rows] ^= across[None] > cuts[:, None]
+    return filled
 
 
 def write_grey(path: Path, grey: Grey) -> Iterator[None]:

@@ -21,7 +21,7 @@ from .provenance import Version, read_version
 from .source_props import sources_of
 from .storage import PROVENANCE
 from .timeline_mark import PROVENANCE as PROVENANCE_MARK
-from .timeline_mark import is_ours, job_of
+from .timeline_mark import is_loop, is_ours, job_of
 
 watch = Watch()
 """What is known of painted frames, for the panel and for making again."""
@@ -118,7 +118,8 @@ def _selected(context: bpy.types.Context) -> Iterator[Any]:
             strips = [strip for strip in level.strips if strip.select] if level else []
             active = scene.sequence_editor.active_strip if scene.sequence_editor else None
             things = sorted(strips, key=lambda strip: strip != active)
-    yield from (thing for thing in things if thing is not None and is_ours(thing))
+    ours = (thing for thing in things if thing is not None and is_ours(thing))
+    yield from (thing for thing in ours if not is_loop(thing))
 
 
 def editor_of(made: Made) -> str:

@@ -46,6 +46,7 @@ from .timeline_mark import (
     OPEN,
     PROVENANCE,
     VARIATIONS,
+    is_loop,
     job_of,
 )
 
@@ -141,13 +142,13 @@ def place(
             channel=channel,
             frame_start=plan.start - 1,
         )
-    strip.directory = _folder_path(folder.path)
+    strip.directory = folder_path(folder.path)
     strip.elements[0].filename = folder.frame_name(0, shot.keys[0].path.suffix.lower())
     for name in names:
         strip.elements.append(name)
     vse.trim_start(strip, 1)
     _dress(strip, level.strips.get(shot.model), shot)
-    _mark(strip, folder.path, label, plan.start)
+    mark(strip, folder.path, label, plan.start)
     strip.mute = label.muted
     # The keys stay selected, so that the artist can change a number and generate again.
     strip.select = False
@@ -174,12 +175,12 @@ def switch(
         }
         stayed = begin == strip.get(BEGIN, begin) - 1
         anchor = folder.frame_name(0, shot.keys[0].path.suffix.lower())
-        _refill(strip, _folder_path(folder.path), [anchor, *names])
+        _refill(strip, folder_path(folder.path), [anchor, *names])
         if stayed:
             vse.put(strip, plan.start - 1)
         _lift(strip)
         _dress_colours(strip, shot)
-        _mark(strip, folder.path, label, plan.start)
+        mark(strip, folder.path, label, plan.start)
         strip[BEFORE] = json.dumps(before)
     return bool(whole)
 
@@ -230,7 +231,7 @@ def _lift(strip: Any) -> None:
 
 
 def _level_of(strip: Any) -> Any:
-    for level in _levels(strip.id_data):
+    for level in levels(strip.id_data):
         if any(one == strip for one in level.strips):
             return level
     raise AssertionError("a strip lies on some level")
@@ -302,7 +303,7 @@ def settle(job: str) -> None:
 def remove(job: str) -> None:
     """Remove the strips of a job that made nothing."""
     for scene in bpy.data.scenes:
-        for level in _levels(scene):
+        for level in levels(scene):
             for strip in [s for s in level.strips if job_of(s) == job]:
                 level.strips.remove(strip)
 
@@ -325,7 +326,7 @@ def _strips_in(scene: Any) -> Iterator[Any]:
 
 def _our_strips() -> Iterator[Any]:
     for scene in bpy.data.scenes:
-        yield from (strip for strip in _strips_in(scene) if job_of(strip))
+        yield from (strip for strip in _strips_in(scene) if job_of(strip) and not is_loop(strip))
 
 
 def variations_of(strip: Any) -> list[Any]:
@@ -357,7 +358,8 @@ def view_warning(scene: Any) -> str:
     return f"View transform {transform} shifts drawn colours: Standard shows them as drawn"
 
 
-def _levels(scene: bpy.types.Scene) -> Iterator[Any]:
+def levels(scene: bpy.types.Scene) -> Iterator[Any]:
+    """The scene's editor and its meta strips: all that have strips."""
     editor = scene.sequence_editor
     if editor is None:
         return
@@ -365,13 +367,19 @@ def _levels(scene: bpy.types.Scene) -> Iterator[Any]:
     yield from [strip for strip in editor.strips_all if strip.type == "META"]
 
 
-def _folder_path(folder: Path) -> str:
+def folder_path(folder: Path) -> str:
+    """A folder as a strip names it."""
     return stored(folder).rstrip("/\\") + "/"
 
 
 def _dress(strip: Any, model: Any, shot: Shot) -> None:
+    dress(strip, model, shot.colourspace, is_exr=_is_exr(shot))
+
+
+def dress(strip: Any, model: Any, colourspace: str, *, is_exr: bool) -> None:
+    """Give a result its colours, and the place and size in the picture of the strip `model`."""
     strip.blend_type = "ALPHA_OVER"
-    _dress_colours(strip, shot)
+    _set_colours(strip, colourspace, is_exr=is_exr)
     strip.color_tag = _COLOUR
     if model is None or model.type != "IMAGE":
         return
@@ -385,13 +393,21 @@ def _dress(strip: Any, model: Any, shot: Shot) -> None:
 
 
 def _dress_colours(strip: Any, shot: Shot) -> None:
+    _set_colours(strip, shot.colourspace, is_exr=_is_exr(shot))
+
+
+def _is_exr(shot: Shot) -> bool:
+    return shot.keys[0].path.suffix.lower() == EXR_SUFFIX
+
+
+def _set_colours(strip: Any, colourspace: str, *, is_exr: bool) -> None:
     # An EXR holds its colours multiplied with alpha, a PNG does not.
-    is_exr = shot.keys[0].path.suffix.lower() == EXR_SUFFIX
     strip.alpha_mode = "PREMUL" if is_exr else "STRAIGHT"
-    strip.colorspace_settings.name = shot.colourspace or "sRGB"
+    strip.colorspace_settings.name = colourspace or "sRGB"
 
 
-def _mark(strip: Any, folder: Path, label: Label, start: int) -> None:
+def mark(strip: Any, folder: Path, label: Label, start: int) -> None:
+    """Write on a strip what it shows, and that its job is open."""
     strip[JOB] = label.job
     strip[ENGINE] = label.engine
     strip[GENERATED] = label.generated
@@ -399,4 +415,4 @@ def _mark(strip: Any, folder: Path, label: Label, start: int) -> None:
     if label.variations:
         strip[VARIATIONS] = label.variations
     strip[OPEN] = True
-    strip[PROVENANCE] = _folder_path(folder) + PROVENANCE_FILE
+    strip[PROVENANCE] = folder_path(folder) + PROVENANCE_FILE

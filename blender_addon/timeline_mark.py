@@ -19,6 +19,8 @@ BEFORE = "tweencel_before"
 """What a result showed before it was made again, as JSON, while the new version is not finished."""
 VARIATIONS = "tweencel_variations"
 """The same for all results of which the artist is to pick one."""
+LOOP = "tweencel_loop"
+"""On a loop: how many frames it has before it begins anew."""
 
 
 def is_ours(strip: Any) -> bool:
@@ -28,3 +30,8 @@ def is_ours(strip: Any) -> bool:
 def job_of(strip: Any) -> str:
     """The id of the job that fills the strip, or an empty text."""
     return str(strip.get(JOB, ""))
+
+
+def is_loop(strip: Any) -> bool:
+    """Whether it is a loop of ours, and not in-betweens."""
+    return LOOP in strip

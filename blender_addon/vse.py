@@ -57,3 +57,26 @@ def trim_start(strip: Any, frames: int) -> None:
         strip.left_handle_offset = frames
     else:
         strip.frame_offset_start = frames
+
+
+def content(strip: Any) -> tuple[int, int]:
+    """The first frame of the strip's content and the one after its last, trimmed off or not."""
+    first = content_begin(strip)
+    new = hasattr(strip, "content_duration")
+    return first, first + round(strip.content_duration if new else strip.frame_duration)
+
+
+def set_begin(strip: Any, frame: int) -> None:
+    """Move the strip's left handle; its content stays where it is."""
+    if hasattr(strip, "left_handle"):
+        strip.left_handle = frame
+    else:
+        strip.frame_final_start = frame
+
+
+def set_end(strip: Any, frame: int) -> None:
+    """Move the strip's right handle: the frame after the last on which it is seen."""
+    if hasattr(strip, "right_handle"):
+        strip.right_handle = frame
+    else:
+        strip.frame_final_end = frame

@@ -81,6 +81,14 @@ def summary(shot: Shot, plan: Plan) -> str:
     return f"{keys}, {gaps}, {plural(plan.total, 'frame')} to make"
 
 
+def loop_summary(length: int, rate: float, regions: int, *, is_run: bool) -> str:
+    """`A loop of 48 frames (2.0 s); 2 regions move`."""
+    moves = f"{plural(regions, 'region')} move{'s' * (regions == 1)}"
+    if not regions:
+        moves = "everything moves" if is_run else "nothing moves yet"
+    return f"A loop of {plural(length, 'frame')} ({length / rate:.1f} s); {moves}"
+
+
 def gap_title(gap: GapView) -> str:
     """`1 to 7: 5 in-betweens`."""
     first, last = gap.frames

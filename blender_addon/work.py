@@ -86,22 +86,21 @@ def between(
     earlier: Path | None = None,
 ) -> Order:
     """The order of in-betweens: as protocol.inbetween.Inbetween, with files for digests."""
-    files = list(dict.fromkeys((*keys, *masks, *(sketch.path for sketch in sketches))))
-    called = {path: placeholder(number) for number, path in enumerate(files)}
+    files, names = called((*keys, *masks, *(sketch.path for sketch in sketches)))
     task = Inbetween(
-        keys=tuple(called[key] for key in keys),
+        keys=tuple(names[key] for key in keys),
         gaps=gaps,
         breakdowns=breakdowns,
         guides=tuple(
-            Guide(gap=gap, t=t, sketch=called[path], strength=strength)
+            Guide(gap=gap, t=t, sketch=names[path], strength=strength)
             for gap, t, path, strength in sketches
         ),
-        masks=tuple(called[mask] for mask in masks),
+        masks=tuple(names[mask] for mask in masks),
         even_motion=even_motion,
     )
     numbers = tuple(n for n, drawing in enumerate(drawings(gaps)) if not drawing.is_key)
     return Order(
-        files=tuple(files),
+        files=files,
         task=task,
         numbers=numbers,
         engine=engine,
@@ -113,6 +112,12 @@ def between(
         painted=painted,
         earlier=earlier,
     )
+
+
+def called(paths: Iterable[Path]) -> tuple[tuple[Path, ...], dict[Path, str]]:
+    """Each file once, and what it is called in the draft."""
+    files = tuple(dict.fromkeys(paths))
+    return files, {path: placeholder(number) for number, path in enumerate(files)}
 
 
 def placeholder(number: int) -> str:
@@ -185,6 +190,8 @@ class Work:
 
     def key_names(self) -> Iterator[str]:
         """What copies of the keys are called, where there are copies."""
+        if not self.order.keys:
+            return
         drawing = 0
         for path, times in zip(self.order.keys, (*self.order.gaps, ()), strict=True):
             yield self.folder.frame_name(drawing, path.suffix.lower())

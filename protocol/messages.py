@@ -8,6 +8,7 @@ request and comes back in the reply to it; 0 in a reply means that nobody asked.
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated
 
 import msgspec
@@ -24,6 +25,7 @@ Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Meta(ge=0.0, le=1e9)]
 Short = Annotated[str, Meta(max_length=200)]
+Address = Annotated[str, Meta(max_length=500)]
 ClientName = Annotated[str, Meta(pattern=r"\A[\w.-]{1,40}\Z")]
 HostName = Annotated[str, Meta(pattern=r"\A[\w.:\[\]-]{0,253}\Z")]
 Version = tuple[Annotated[int, Meta(ge=0, le=10_000)], Annotated[int, Meta(ge=0, le=10_000)]]
@@ -41,6 +43,17 @@ class Remainder(msgspec.Struct, frozen=True):
 
     digest: Digest
     offset: Count
+
+
+class WeightsState(StrEnum):
+    """How weights stand on the backend's machine."""
+
+    MISSING = "missing"
+    WAITING = "waiting"
+    """Others are fetched first."""
+    FETCHING = "fetching"
+    INSTALLED = "installed"
+    FAILED = "failed"
 
 
 def _snake(name: str) -> str:
@@ -132,6 +145,30 @@ class ListJobs(Message, frozen=True, kw_only=True, tag="list"):
     everyone: bool = False
 
 
+class ListWeights(Message, frozen=True, kw_only=True, tag="weights"):
+    """Which weights can be had (1.2)? Answered by Weights; from then on by WeightsChanged too."""
+
+    rid: Rid
+
+
+class FetchWeights(Message, frozen=True, kw_only=True):
+    """Download and install them on the backend's machine (1.2); answered by Done, or Error.
+
+    `agreed`: the licence that a person has agreed to, as the offer calls it.
+    """
+
+    rid: Rid
+    name: Short
+    agreed: Short
+
+
+class StopWeights(Message, frozen=True, kw_only=True):
+    """Stop that download (1.2); what has arrived is kept. Answered by Done."""
+
+    rid: Rid
+    name: Short
+
+
 # For administrators only: others are answered `not_allowed`.
 
 
@@ -188,6 +225,9 @@ Request = (
     | Cancel
     | Release
     | ListJobs
+    | ListWeights
+    | FetchWeights
+    | StopWeights
     | Survey
     | Pair
     | Unpair
@@ -317,6 +357,47 @@ class Jobs(Message, frozen=True, kw_only=True):
     jobs: tuple[JobSummary, ...]
 
 
+class WeightsOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """Weights that can be had, and how they stand. Sizes in bytes, 0 if not known.
+
+    `gives` is what engines call them: several offers may give the same. `size` is the download,
+    `kept` what stays on disk. `done` of `total` bytes of the `phase`; `left` in seconds.
+    `fetchable` is false if a person must get the files; `error` is there if it failed.
+    """
+
+    name: Short
+    gives: Short
+    title: Short
+    licence: Short
+    licence_url: Address
+    page: Address
+    notice: Annotated[str, Meta(max_length=2000)] = ""
+    hosts: tuple[Short, ...] = ()
+    size: Count = 0
+    kept: Count = 0
+    fetchable: bool = True
+    state: WeightsState = WeightsState.MISSING
+    phase: Short = ""
+    done: Count = 0
+    total: Count = 0
+    left: Seconds | None = None
+    error: ErrorInfo | None = None
+
+
+class Weights(Message, frozen=True, kw_only=True, tag="weights_list"):
+    """The answer to ListWeights."""
+
+    rid: Rid
+    offers: tuple[WeightsOffer, ...]
+
+
+class WeightsChanged(Message, frozen=True, kw_only=True):
+    """Event: offers that stand otherwise now. `engines`: all, if what they can do has changed."""
+
+    offers: tuple[WeightsOffer, ...]
+    engines: tuple[EngineSpec, ...] | None = None
+
+
 class Done(Message, frozen=True, kw_only=True):
     """It is done."""
 
@@ -405,6 +486,8 @@ Reply = (
     | Progress
     | Data
     | Jobs
+    | Weights
+    | WeightsChanged
     | Done
     | Report
     | Paired

@@ -16,22 +16,29 @@ from protocol.errors import BadInput
 
 from .. import vse  # noqa: TID252
 from ..shot import Shot  # noqa: TID252
-from .extras import Extras, extras
+from .extras import Extras, extras, size_of
 from .images import images_shot
+from .loop_sources import LoopSource, loop_source
 from .origin import origin_of
 from .origin import select as select_origin
+from .regions import drawn_of, marked
 from .scenes import scene_shot
 from .strips import strips_shot
 
 __all__ = [
     "Extras",
+    "LoopSource",
+    "drawn_of",
     "editor_of",
     "extras",
     "looking_at",
+    "loop_source",
+    "marked",
     "origin",
     "scene_of",
     "select_origin",
     "selection",
+    "size_of",
     "survey",
 ]
 

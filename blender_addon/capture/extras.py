@@ -43,7 +43,7 @@ def extras(
     guided = sketches and wanted.guide_kind != "NONE"
     if not masked and not guided:
         return Extras()
-    size = _size(shot.keys[0].path)
+    size = size_of(shot.keys[0].path)
     name = safe_name(shot.name)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -53,7 +53,8 @@ def extras(
         )
 
 
-def _size(path: Path) -> masks.Size:
+def size_of(path: Path) -> masks.Size:
+    """Width and height of a picture. Raises MissingFile or BadImage."""
     try:
         with path.open("rb") as file:
             return probe(file, path.name)[1:3]
@@ -75,7 +76,7 @@ def _masks(
     still = wanted.mask_kind in ("IMAGE", "ALPHA") or not wanted.mask_animated
     frames = [scene.frame_current] if still else slot_frames(plan)
     making = _making(scene, wanted, frames, size, folder, f"{name}_mask")
-    paths = {made.frame: made.path for made in _finished(making)}
+    paths = {made.frame: made.path for made in masks.finished(making)}
     made = tuple(paths[frame] for frame in frames)
     if len({path.read_bytes() for path in set(made)}) == 1:
         return made[:1]
@@ -119,14 +120,6 @@ def _chosen(thing: Any, what: str) -> Any:
     if not thing:
         raise BadInput(f"No {what} is chosen.", fix="Choose one in the panel, or no mask at all.")
     return thing
-
-
-def _finished(making: masks.Making) -> list[renders.Made]:
-    while True:
-        try:
-            next(making)
-        except StopIteration as done:
-            return done.value
 
 
 def _guides(

@@ -51,7 +51,7 @@ def _from_sequence(scene: bpy.types.Scene, image: Any, user: Any) -> Shot:
             fix="Go to each key drawing and press Mark Key at Playhead: two or more.",
         )
     shot = Shot(
-        name=_name(image),
+        name=name_of(image),
         keys=(),
         notes=(f"Keys: the drawings on {len(picked.frames)} {picked.how}",),
         colourspace=image.colorspace_settings.name,
@@ -62,10 +62,15 @@ def _from_sequence(scene: bpy.types.Scene, image: Any, user: Any) -> Shot:
 
 
 def _numbered(image: Any, user: Any, moment: KeyFrame) -> Origin:
-    path = _path(image)
-    number = moment.frame - user.frame_start + 1 + user.frame_offset
+    return _file(numbered(image, user, moment.frame), moment)
+
+
+def numbered(image: Any, user: Any, frame: int) -> Path:
+    """The file of an image sequence that is seen on a frame. Raises MissingFile."""
+    path = path_of(image)
+    number = frame - user.frame_start + 1 + user.frame_offset
     name = _NUMBER.sub(lambda found: str(number).zfill(len(found[1])), path.name)
-    return _file(path.with_name(name), moment)
+    return path.with_name(name)
 
 
 def _from_images(scene: bpy.types.Scene) -> Shot:
@@ -80,7 +85,7 @@ def _from_images(scene: bpy.types.Scene) -> Shot:
         )
     first = added[0].image
     shot = Shot(
-        name=_name(first),
+        name=name_of(first),
         keys=(),
         colourspace=first.colorspace_settings.name,
         editor="IMAGE",
@@ -95,8 +100,8 @@ def _origins(added: Sequence[Any]) -> list[Origin]:
 
 def _origin(image: Any, moment: KeyFrame) -> Origin:
     if pictures.is_file(image):
-        return _file(_path(image), moment)
-    name = f"{safe_name(_name(image))}_key_{moment.frame:04d}"
+        return _file(path_of(image), moment)
+    name = f"{safe_name(name_of(image))}_key_{moment.frame:04d}"
 
     def make(folder: Path) -> Path:
         return pictures.from_datablock(image, folder, name)
@@ -111,7 +116,8 @@ def _file(path: Path, moment: KeyFrame) -> Origin:
     return Origin(Key(path, moment.frame, moment.breakdown))
 
 
-def _path(image: Any) -> Path:
+def path_of(image: Any) -> Path:
+    """The file of an image. Raises MissingFile for a path that has no beginning."""
     if image.filepath.startswith("//") and not bpy.data.filepath:
         raise MissingFile(
             f"{image.name} has a path relative to the .blend file, which is not saved yet.",
@@ -120,5 +126,6 @@ def _path(image: Any) -> Path:
     return Path(bpy.path.abspath(image.filepath))
 
 
-def _name(image: Any) -> str:
+def name_of(image: Any) -> str:
+    """A name for the shot: the image's, without a file ending or a frame number."""
     return Path(image.name).stem.rstrip("0123456789-_. ") or image.name

@@ -29,7 +29,7 @@ def scene_shot(context: bpy.types.Context) -> Shot:
     scene = context.scene
     wanted = sources_of(scene)
     drawings = wanted.view_take == "DRAWINGS"
-    objects = _pencils(context) if drawings else []
+    objects = pencils(context) if drawings else []
     if drawings and not objects:
         raise BadInput(
             "No Grease Pencil object is selected.", fix="Select the object with the drawings."
@@ -46,10 +46,10 @@ def scene_shot(context: bpy.types.Context) -> Shot:
         name=objects[0].name if drawings else scene.name,
         keys=(),
         notes=(f"Keys: {len(picked.frames)} {picked.how}",),
-        colourspace=_colourspace(scene, drawings),
+        colourspace=colourspace_of(scene, drawings),
         editor="VIEW3D",
         layer=wanted.view_layer if drawings else "",
-        source=_source(scene, objects, wanted.view_layer),
+        source=source_of(scene, objects, wanted.view_layer),
     )
     label = f"{safe_name(shot.name)}_key"
     origins = [
@@ -62,7 +62,7 @@ def scene_shot(context: bpy.types.Context) -> Shot:
     return with_origins(shot, origins)
 
 
-def _pencils(context: bpy.types.Context) -> list[Any]:
+def pencils(context: bpy.types.Context) -> list[Any]:
     """The selected Grease Pencil objects, else the active one."""
     selected = [one for one in context.selected_objects if one.type == "GREASEPENCIL"]
     active = context.active_object
@@ -75,13 +75,12 @@ def _moments(context: bpy.types.Context, wanted: Any, objects: Sequence[Any]) ->
     scene, times = context.scene, wanted.view_times
     active = context.active_object
     if times == "AUTO" and not moments.has_key_marks(scene):
-        pencils = objects or _pencils(context)
-        if drawn := _pencil_moments(pencils, wanted):
+        if drawn := _pencil_moments(objects or pencils(context), wanted):
             return Moments(drawn, "Grease Pencil keys")
         if active is not None and (keyed := keyframes.keyed_frames(active)):
             return Moments(keyed, f"keyed frames of {active.name}")
     if times == "PENCIL":
-        drawn = _pencil_moments(objects or _pencils(context), wanted)
+        drawn = _pencil_moments(objects or pencils(context), wanted)
         return Moments(drawn, "Grease Pencil keys")
     if times == "KEYED":
         name = active.name if active is not None else "the active object (there is none)"
@@ -111,13 +110,15 @@ def _rendered(
     return made.path
 
 
-def _colourspace(scene: bpy.types.Scene, drawings: bool) -> str:
+def colourspace_of(scene: bpy.types.Scene, drawings: bool) -> str:
+    """Blender's name of the colour space in which it is rendered to a file."""
     if drawings or renders.form_of(scene).file_format == "PNG":
         return "sRGB"
     return "Linear Rec.709"
 
 
-def _source(scene: bpy.types.Scene, objects: Sequence[Any], layer: str) -> str:
+def source_of(scene: bpy.types.Scene, objects: Sequence[Any], layer: str) -> str:
+    """What is taken, in words."""
     if not objects:
         engine = scene.render.engine.removeprefix("BLENDER_").replace("_", " ").title()
         return f"Renders of {scene.name} with {engine}, through its camera"

@@ -32,7 +32,7 @@ def strips_shot(context: bpy.types.Context) -> Shot:
     BadInput for a frame list that cannot be read.
     """
     scene = vse.editing_scene(context)
-    strips, notes = _selected(scene)
+    strips, notes = selected(scene)
     if not strips:
         raise TooFewKeys("No image strip is selected.", fix=_SELECT)
     times = sources_of(scene).strip_times
@@ -56,7 +56,8 @@ def strips_shot(context: bpy.types.Context) -> Shot:
     return _shot(scene, strips, found, notes)
 
 
-def _selected(scene: bpy.types.Scene) -> tuple[list[Any], list[str]]:
+def selected(scene: bpy.types.Scene) -> tuple[list[Any], list[str]]:
+    """The selected strips with pictures, in order, and notes on those that are left aside."""
     level = vse.open_level(scene)
     strips = [strip for strip in level.strips if strip.select] if level else []
     shown = [strip for strip in strips if strip.type in _KINDS]
@@ -113,7 +114,7 @@ def _shot(
     found: Sequence[tuple[Any, KeyFrame]],
     notes: Sequence[str],
 ) -> Shot:
-    name = _name(strips[0])
+    name = name_of(strips[0])
     last, moment = found[-1]
     shot = Shot(
         name=name,
@@ -203,6 +204,6 @@ def drawing_at(strip: Any, frame: int) -> Path:
     return Path(folder, _element_at(strip, frame).filename)
 
 
-def _name(strip: Any) -> str:
+def name_of(strip: Any) -> str:
     """A name for the shot: the strip's, without a file ending or a frame number."""
     return Path(strip.name).stem.rstrip("0123456789-_. ") or strip.name

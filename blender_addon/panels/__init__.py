@@ -9,6 +9,7 @@ from . import (
     engine_menu,
     inbetween,
     jobs,
+    loop,
     main_menu,
     presets,
     result,
@@ -25,6 +26,7 @@ CLASSES = (
     *source.CLASSES,
     *inbetween.CLASSES,
     *result.CLASSES,
+    *loop.CLASSES,
     *jobs.CLASSES,
     *timing.CLASSES,
 )

@@ -10,6 +10,7 @@ import bpy
 _WHERE = ("SEQUENCER_MT_strip", "VIEW3D_MT_object", "VIEW3D_MT_pose", "IMAGE_MT_image")
 VERBS = (
     "tweencel.generate",
+    "tweencel.make_loop",
     "tweencel.mark_key",
     "tweencel.mark_breakdown",
     "tweencel.clear_marks",

@@ -52,10 +52,11 @@ def _draw_view(column: Any, context: bpy.types.Context, wanted: Any) -> None:
     column.prop(wanted, "view_take")
     active = context.active_object
     if wanted.view_take == "DRAWINGS":
-        _draw_layer(column, wanted, "view_layer", active)
+        draw_layer(column, wanted, "view_layer", active)
 
 
-def _draw_layer(column: Any, wanted: Any, name: str, thing: Any) -> None:
+def draw_layer(column: Any, wanted: Any, name: str, thing: Any) -> None:
+    """A setting that names a layer of a Grease Pencil object."""
     if thing is not None and thing.type == "GREASEPENCIL":
         column.prop_search(wanted, name, thing.data, "layers")
     else:
@@ -101,7 +102,7 @@ class TWEENCEL_PT_mask(Sidebar, bpy.types.Panel):
                 layout.prop(wanted, "mask")
             case "PENCIL":
                 layout.prop(wanted, "mask_object")
-                _draw_layer(layout, wanted, "mask_layer", wanted.mask_object)
+                draw_layer(layout, wanted, "mask_layer", wanted.mask_object)
             case _:
                 layout.prop(wanted, "mask_image")
         layout.prop(wanted, "mask_feather")
@@ -133,7 +134,7 @@ class TWEENCEL_PT_guides(Sidebar, bpy.types.Panel):
                 return
             case "PENCIL":
                 layout.prop(wanted, "guide_object")
-                _draw_layer(layout, wanted, "guide_layer", wanted.guide_object)
+                draw_layer(layout, wanted, "guide_layer", wanted.guide_object)
             case _:
                 layout.prop(wanted, "guide_channel")
         layout.prop(wanted, "guide_strength")

@@ -24,6 +24,7 @@ silence = 60
 cancel_grace = 2.5
 worker_idle = 30
 idle_exit = 0
+clients_may_fetch = false
 keep_days = 7
 store_cap = "1.5 TiB"
 
@@ -69,6 +70,7 @@ def test_every_key_reaches_the_settings_in_its_unit(home: Path) -> None:
     assert settings.advertise == "paintbox.studio.example"
     assert (settings.metrics_port, settings.threads, settings.tries) == (9400, 4, 5)
     assert (settings.silence, settings.cancel_grace, settings.worker_idle) == (60.0, 2.5, 30.0)
+    assert settings.clients_may_fetch is False
     assert settings.keep == 7 * 86400
     assert settings.store_cap == 1.5 * 2**40
     assert settings.limits == Limits(

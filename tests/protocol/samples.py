@@ -77,8 +77,27 @@ ENGINE = EngineSpec(
     weights=(Weights(name="w", sha256=A, size=7, licence="MIT", embedded=True),),
 )
 
+OFFER = m.WeightsOffer(
+    name="toon",
+    gives="toon",
+    title="Toon",
+    licence="MIT",
+    licence_url="https://toon.example/licence",
+    page="https://toon.example",
+    notice="By somebody.",
+    hosts=("toon.example",),
+    size=100,
+    kept=50,
+    state=m.WeightsState.FAILED,
+    phase="downloading",
+    done=40,
+    total=100,
+    left=6.5,
+    error=ErrorInfo("weights_failed", "No answer.", "Try again.", True),
+)
+
 SAMPLES: list[m.Message] = [
-    m.Hello(rid=1, v=(1, 1), client="sample"),
+    m.Hello(rid=1, v=(1, 2), client="sample"),
     m.Ping(rid=2),
     m.Have(rid=3, files=(m.File(A, 20), m.File(B, 2**40))),
     m.Put(digest=A, offset=0, size=20),
@@ -92,6 +111,9 @@ SAMPLES: list[m.Message] = [
     m.Cancel(rid=7, job=JOB),
     m.Release(rid=7, job=JOB),
     m.ListJobs(rid=8, everyone=True),
+    m.ListWeights(rid=15),
+    m.FetchWeights(rid=16, name="toon", agreed="MIT"),
+    m.StopWeights(rid=17, name="toon"),
     m.Survey(rid=9),
     m.Pair(rid=10, name="attic", host="gpu-box.local"),
     m.Unpair(rid=11, name="attic"),
@@ -100,7 +122,7 @@ SAMPLES: list[m.Message] = [
     m.Verify(rid=14),
     m.Welcome(
         rid=1,
-        v=(1, 1),
+        v=(1, 2),
         server_id="f00d",
         software="sample 1",
         chunk=262144,
@@ -141,6 +163,8 @@ SAMPLES: list[m.Message] = [
             ),
         ),
     ),
+    m.Weights(rid=15, offers=(OFFER,)),
+    m.WeightsChanged(offers=(OFFER,), engines=(ENGINE,)),
     m.Done(rid=12),
     m.Report(
         rid=9,
