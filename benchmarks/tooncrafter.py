@@ -4,6 +4,11 @@
     python benchmarks/tooncrafter.py                 peak memory, counted without computing
     python benchmarks/tooncrafter.py --run decoder   computes one on the CPU, with random weights
                                 [--height 320 --width 512] [--frames 16] [--dtype float32]
+    python benchmarks/tooncrafter.py --measure       computes both ways, each in its own process
+
+The straightforward decoder is computed at half of each side only: at full size its scores alone
+take 14 GB a frame at a time, 54 (float16) with all frames at once. Both ways run at both sizes
+where that is possible, so that they can be compared.
 
 Counted: every tensor of the network's own operations that is alive at once, on the meta device;
 attention as fused kernels do it. Straightforward: scores written down, no pieces. What a
@@ -14,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -101,15 +108,33 @@ def network(name: str, device: str, dtype: torch.dtype) -> nn.Module:
     return module
 
 
+def straightforward() -> None:
+    """From here on: all frames and all queries at once, scores written down."""
+    layers.PIECE = layers.SCORES = 2**62
+    functional.scaled_dot_product_attention = written_down
+
+
+def both_ways(args: argparse.Namespace) -> None:
+    """A process for each, so that one's peak is not the other's."""
+    full, half = (args.width, args.height), (args.width // 2, args.height // 2)
+    rows = [("unet", full, ""), ("unet", full, "--plain")]
+    rows += [("decoder", full, ""), ("decoder", half, ""), ("decoder", half, "--plain")]
+    for name, (width, height), plain in rows:
+        command = [sys.executable, __file__, "--quiet", "--run", name, "--width", str(width)]
+        command += ["--height", str(height), "--frames", str(args.frames)]
+        command += ["--dtype", str(args.dtype).removeprefix("torch."), *filter(None, [plain])]
+        subprocess.run(command, check=True)
+
+
 def counted(name: str, args: argparse.Namespace, plain: bool) -> tuple[int, int]:
     """Bytes of parameters and of activations at their peak."""
     module = network(name, "meta", args.dtype)
     size = sum(p.numel() * p.element_size() for p in module.parameters())
     given = inputs(name, args, "meta")
     before = layers.PIECE, layers.SCORES, functional.scaled_dot_product_attention
+    functional.scaled_dot_product_attention = fused
     if plain:
-        layers.PIECE = layers.SCORES = 2**62
-    functional.scaled_dot_product_attention = written_down if plain else fused
+        straightforward()
     try:
         with torch.inference_mode(), Live(module) as live:
             module(*given)
@@ -119,6 +144,8 @@ def counted(name: str, args: argparse.Namespace, plain: bool) -> tuple[int, int]
 
 
 def measured(name: str, args: argparse.Namespace, say: Callable[[str], None]) -> None:
+    if args.plain:
+        straightforward()
     module, given = network(name, "cpu", args.dtype), inputs(name, args, "cpu")
     resting = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     start = time.perf_counter()
@@ -126,7 +153,11 @@ def measured(name: str, args: argparse.Namespace, say: Callable[[str], None]) ->
         module(*given)
     took = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    say(f"{name} ran: {took:.0f} s, process {peak / GIGA:.2f} GB, {resting / GIGA:.2f} at rest")
+    how = "straightforward" if args.plain else "ours"
+    say(
+        f"{name} {how} {args.width} x {args.height}: {took:.0f} s, "
+        f"process {peak / GIGA:.2f} GB, {resting / GIGA:.2f} at rest"
+    )
 
 
 def main() -> None:
@@ -136,8 +167,14 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--dtype", type=lambda t: getattr(torch, t), default=torch.float32)
+    parser.add_argument("--plain", action="store_true", help="--run the straightforward way")
+    parser.add_argument("--quiet", action="store_true", help="count nothing")
+    parser.add_argument("--measure", action="store_true")
     args = parser.parse_args()
-    print(f"{args.width} x {args.height}, {args.frames} frames, {args.dtype}")
+    if args.quiet:
+        measured(args.run, args, print)
+        return
+    print(f"{args.width} x {args.height}, {args.frames} frames, {args.dtype}", flush=True)
     for name in ("unet", "decoder"):
         for plain in (False, True):
             size, peak = counted(name, args, plain)
@@ -149,9 +186,12 @@ def main() -> None:
             )
     scores = 8 * args.frames * (args.height // 4) * (args.width // 4)
     scores *= 2 * (args.height // 4) * (args.width // 4) * args.dtype.itemsize
-    print(f"scores of the decoder's widest attention, all frames at once: {scores / GIGA:.1f} GB")
+    what = "scores of the decoder's widest attention, all frames at once"
+    print(f"{what}: {scores / GIGA:.1f} GB", flush=True)
     if args.run:
         measured(args.run, args, print)
+    if args.measure:
+        both_ways(args)
 
 
 if __name__ == "__main__":

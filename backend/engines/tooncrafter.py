@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, pairwise
 from math import ceil
 from pathlib import Path
@@ -19,6 +20,7 @@ import numpy as np
 
 from backend.engine import Context, Engine, Frame, Paced, Pixels, Progress
 from backend.imaging.canvas import canvas
+from backend.imaging.evenness import Numbers
 from backend.imaging.ink import lines
 from backend.imaging.pacing import lengths_of, positions
 from backend.imaging.plates import plate
@@ -336,9 +338,12 @@ class _Part:
     promised: dict[int, float]
     by_motion: bool
 
+    @cached_property
+    def _lengths(self) -> Numbers | None:
+        return lengths_of(self.clip.frames) if self.by_motion else None
+
     def positions(self, times: Sequence[float]) -> list[float]:
-        lengths = lengths_of(self.clip.frames) if self.by_motion else None
-        return positions(times, FRAMES, lengths, self.promised)
+        return positions(times, FRAMES, self._lengths, self.promised)
 
     def breakdowns(self, pieces: int) -> list[tuple[float, Pixels]]:
         """Frames that share the way out into pieces, each with its time."""

@@ -30,6 +30,7 @@ from protocol.limits import Limits
 from protocol.params import Value
 from tests.engines.shots import cel, noise, solid
 from tests.engines.small_tooncrafter import FAST, install
+from tests.parity.test_tooncrafter_weights import PLACE, save_lora
 
 DIGESTS = [f"{number:064x}" for number in range(20)]
 
@@ -235,6 +236,21 @@ def test_a_lora_that_is_not_there_is_named_in_the_refusal(
         list(steps(engine, keys, ((0.5,),), lora="watercolour"))
 
 
+def test_a_lora_changes_the_picture_by_its_strength_and_is_gone_afterwards(
+    engine: tooncrafter.ToonCrafter, installed: Path
+) -> None:
+    (installed / "tooncrafter-loras").mkdir()
+    torch.manual_seed(1)
+    save_lora(installed / "tooncrafter-loras" / "ink", PLACE, {"lora_alpha": 8})
+    keys = (noise((24, 24), 1), noise((24, 24), 2))
+    before, full, weak, after = (
+        made(engine, keys, ((0.5,),), **values)[0]
+        for values in ({}, {"lora": "ink"}, {"lora": "ink", "lora_strength": 0.2}, {})
+    )
+    assert len({picture.tobytes() for picture in (before, full, weak)}) == 3
+    np.testing.assert_array_equal(before, after)
+
+
 # Alpha ------------------------------------------------------------------------------------------
 
 
@@ -341,21 +357,25 @@ def test_it_shares_the_way_out_itself_when_asked_for_even_motion(
     assert sum(step.fraction == 0 for step in drawn) == 1
 
 
-def test_a_worker_stops_between_two_steps_of_the_sampler(installed: Path, tmp_path: Path) -> None:
+def test_a_worker_draws_along_a_sketch_and_stops_between_two_steps(
+    installed: Path, tmp_path: Path
+) -> None:
     ours, theirs = multiprocessing.Pipe()
     worker = threading.Thread(target=_serve, args=(theirs,), daemon=True)
     worker.start()
     inputs = {}
-    for digest, seed in zip(DIGESTS, (1, 2), strict=False):
+    pictures = (noise((24, 24), 1), noise((24, 24), 2), drawing(1, 0))
+    for digest, picture in zip(DIGESTS, pictures, strict=False):
         path = tmp_path / f"{digest}.png"
-        path.write_bytes(encode(noise((24, 24), seed), 8, "RGB"))
+        path.write_bytes(encode(picture, 8, "RGB"))
         inputs[digest] = str(path)
+    guide = Guide(gap=0, t=0.4, sketch=DIGESTS[2])
     run = runs.Run(
         run=1,
         engine="tooncrafter",
         params={**FAST, "steps": 60, "guidance": 7.5},
         seed=0,
-        task=Inbetween(keys=tuple(DIGESTS[:2]), gaps=((0.5,),)),
+        task=Inbetween(keys=tuple(DIGESTS[:2]), gaps=((0.5,),), guides=(guide,)),
         wanted=(0,),
         inputs=inputs,
         output=runs.Output(8, "RGB"),
@@ -404,7 +424,7 @@ def test_without_weights_it_is_listed_as_lacking_them_and_a_job_is_refused_with_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TWEENCEL_WEIGHTS", str(tmp_path))
-    assert registry.find("tooncrafter").spec.unavailable == "weights missing: tooncrafter"
+    assert "tweencel weights get tooncrafter" in registry.find("tooncrafter").spec.unavailable
     key = tmp_path / "key.png"
     key.write_bytes(encode(noise((8, 8)), 8, "RGB"))
     plan = oneshot.Plan((key, key), ((0.5,),), "tooncrafter", {}, 0, tmp_path / "out")
