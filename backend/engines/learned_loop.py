@@ -157,15 +157,19 @@ class LearnedLoop:
             yield Progress("asking how it flows", number / len(task.regions))
             mask = mask_of(context.pictures(region.mask))
             _check(mask, still, number + 1)
-            moving.append(self._moving(still, mask, region, context))
+            asking = self._moving(still, mask, region, context)
+            moving.append((yield from _each(asking, number / len(task.regions))))
         loop = Loop(still, moving, task.length)
         for slot in slots:
             yield from _painted(loop, slot.index)
             yield Frame(slot.index, loop.frame(slot.index), cover=loop.cover)
 
-    def _moving(self, still: Pixels, mask: Array, region: Region, context: Context) -> Moving:
+    def _moving(
+        self, still: Pixels, mask: Array, region: Region, context: Context
+    ) -> Generator[None, None, Moving]:
         params = context.params
         flowing = self._painting(int(params["detail"]))
+        field = yield from self._field(still, mask, region, context)
         return Moving(
             mask=mask,
             anchors=region.anchors,
@@ -173,11 +177,13 @@ class LearnedLoop:
             period=region.period,
             cycles=int(params["cycles"]),
             snap=bool(params["snap"]),
-            field=self._field(still, mask, region, context),
+            field=field,
             flowing=flowing if params["drawn_by"] == "network" else Flow,
         )
 
-    def _field(self, still: Pixels, mask: Array, region: Region, context: Context) -> Array:
+    def _field(
+        self, still: Pixels, mask: Array, region: Region, context: Context
+    ) -> Generator[None, None, Array]:
         """Velocities (S, S, 2) in pixels of the still per frame, for all of it."""
         told = context.params["told_by"] == "prompt"
         networks = self._asked(str(context.params["told_by"]))
@@ -192,7 +198,7 @@ class LearnedLoop:
         picture, place = self._tensor(shown), self._tensor(where[..., None])
         scale = np.array((side / still.shape[1], side / still.shape[0]), np.float32)
         if told:
-            flow = networks.told(picture, place, str(context.params["prompt"]))
+            flow = yield from networks.told(picture, place, str(context.params["prompt"]))
         else:
             motion = _motion(region, context)
             hint = self._hint(mask, place, region, motion, scale)
@@ -297,6 +303,18 @@ class _Painted:
                 next(steps)
             except StopIteration as end:
                 return end.value
+
+
+def _each(
+    asking: Generator[None, None, Moving], fraction: float
+) -> Generator[Progress, None, Moving]:
+    """Each part of the asking as a sign of life, and a point to cancel at."""
+    while True:
+        try:
+            next(asking)
+        except StopIteration as end:
+            return end.value
+        yield Progress("asking how it flows", fraction)
 
 
 def _painted(loop: Loop, number: int) -> Iterator[Progress]:

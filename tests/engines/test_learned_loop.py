@@ -160,6 +160,14 @@ def test_drawing_tells_how_far_it_is_between_frames(engine: Engine[StillLoop]) -
     assert len(between) == 8 + 2 * 8
 
 
+def test_asking_by_a_prompt_can_be_left_between_its_layers(engine: Engine[StillLoop]) -> None:
+    values = complete(learned_loop.SPEC.params, {"told_by": "prompt", "prompt": "a river"})
+    context = Context({STILL: texture(*SIDES), MASK: mask()}.__getitem__, values)
+    steps = engine.run(StillLoop(still=STILL, regions=(FLOWS,), length=2), context)
+    phases = [step.phase for step in steps if isinstance(step, Progress)]
+    assert phases.count("asking how it flows") == 1 + 1 + 6 + 7
+
+
 def test_strokes_turn_the_flow(engine: Engine[StillLoop]) -> None:
     back = Stroke(line=(Point(90, 48), Point(40, 48)), speed=0.5)
     one, other = (frames(engine, Region(mask=MASK, strokes=(s,)))[2] for s in (STROKE, back))

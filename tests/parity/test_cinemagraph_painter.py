@@ -12,12 +12,12 @@ from torch import Tensor
 from backend.models.cinemagraph import painter
 from backend.models.cinemagraph.painter import Painter, tiled
 from backend.models.cinemagraph.pipeline import Networks
+from backend.models.cinemagraph.steps import finish
 from backend.models.cinemagraph.video import (
     DECODER_REACH,
     ENCODER_REACH,
     Decoder,
     Encoder,
-    finish,
 )
 from protocol.errors import EngineFailed
 from tests.parity.cinemagraph import CPU, NARROW, off, weights_of, write
@@ -134,7 +134,9 @@ def test_3d_cinemagraphy_s_network_answers_in_pixels(files: list[Path], tmp_path
 
 def test_another_prompt_gives_another_flow(networks: Networks) -> None:
     picture, mask = given(networks.side("told"))
-    river, fall = (networks.told(picture, mask, p) for p in ("a river", "a great waterfall"))
+    river, fall = (
+        finish(networks.told(picture, mask, p)) for p in ("a river", "a great waterfall")
+    )
     assert not river[:, :, mask[0, 0] == 0].any()
     assert off(river, fall) > 1e-4
 
@@ -143,4 +145,4 @@ def test_a_network_without_a_file_is_asked_for(files: list[Path]) -> None:
     alone = Networks(files[:1], CPU)
     assert alone.holds("hinted")
     with pytest.raises(EngineFailed, match="no text tower"):
-        alone.told(*given(256), "a river")
+        finish(alone.told(*given(256), "a river"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,23 @@ from torch import Tensor
 
 from backend.models.cinemagraph import convert, keys
 from backend.models.cinemagraph.checkpoint import Checkpoint
-from backend.models.cinemagraph.sizes import Sizes, TextSize, dump, parse
+from backend.models.cinemagraph.sizes import FULL, Sizes, TextSize, dump, parse
 from backend.models.cinemagraph.text import numbers
 from protocol.errors import EngineFailed
 from tests.parity import cinemagraph as fixture
-from tests.parity.cinemagraph import CPU, NARROW, TINY, io, loaded, off, weights_of, write
+from tests.parity.cinemagraph import (
+    CPU,
+    NARROW,
+    TINY,
+    io,
+    loaded,
+    noise,
+    off,
+    weights_of,
+    write,
+)
 
-RECORDED = Path(__file__).parent / "clip_text" / "recorded.safetensors"
+RECORDED = Path(__file__).parent / "cinemagraph_recorded" / "text.safetensors"
 SMALL_TEXT = TextSize(width=16, heads=2, depth=3, vocabulary=64)
 SMALL_TOKENS = [60, 1, 5, 63, *[62] * 73]
 Weights = dict[str, Tensor]
@@ -26,6 +37,30 @@ Weights = dict[str, Tensor]
 
 def small_text() -> Weights:
     return weights_of(("text",), Sizes(text=SMALL_TEXT))
+
+
+OURS = RECORDED.with_name("networks.safetensors")
+
+
+def narrow_answers() -> Weights:
+    """A few numbers of what each narrow network makes of noise."""
+    nets = {name: keys.meta(name, NARROW) for name in ("hinted", "told", "encoder", "decoder")}
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        for name in nets:
+            nets[name] = loaded(name, weights_of((name,), NARROW), NARROW, Path(folder))
+
+        def given(name: str, *shape: int) -> Tensor:
+            return torch.from_numpy(noise(name, shape)).float()
+
+        features = given("features", 1, 64, 24, 32)
+        features *= given("holes", 1, 1, 24, 32) > -0.5
+        answers = {
+            "hinted": nets["hinted"](given("hinted", 1, 6, 256, 256))[..., ::16, ::16],
+            "told": nets["told"](given("told", 1, 4, 64, 128), given("text", 1, 77, 16))[..., ::8],
+            "encoder": nets["encoder"](given("picture", 1, 3, 12, 16)).features[:, ::4],
+            "decoder": nets["decoder"](features)[..., ::2, ::2],
+        }
+    return {name: answer.contiguous() for name, answer in answers.items()}
 
 
 FILES = {
@@ -213,6 +248,25 @@ def test_the_text_tower_makes_what_another_implementation_made(tmp_path: Path) -
     with torch.inference_mode():
         made = network(torch.tensor([SMALL_TOKENS]))
     assert off(made, load_file(RECORDED)["out"]) < 1e-5
+
+
+def test_narrow_networks_make_what_they_made_when_they_agreed_with_the_reference() -> None:
+    wanted = load_file(OURS)
+    made = narrow_answers()
+    assert made.keys() == wanted.keys()
+    for name, answer in made.items():
+        assert float(wanted[name].std()) > 0.02
+        torch.testing.assert_close(answer, wanted[name], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("networks", "count"), [(("hinted",), 142), (("told",), 281), (("encoder", "decoder"), 452)]
+)
+def test_there_are_as_many_names_as_in_the_published_files(
+    networks: tuple[str, ...], count: int
+) -> None:
+    for sizes in (FULL, NARROW):
+        assert sum(len(keys.stored(network, sizes)) for network in networks) == count
 
 
 def test_a_prompt_is_filled_up_with_its_end() -> None:

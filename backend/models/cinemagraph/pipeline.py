@@ -6,7 +6,7 @@ Pictures are tensors on the device here; nothing knows jobs, alpha or the screen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from backend.models.cinemagraph.checkpoint import Checkpoint
 from backend.models.cinemagraph.sizes import FULL, Sizes
 from backend.models.cinemagraph.text import numbers
+from backend.models.cinemagraph.told import ToldMotion
 from backend.models.cinemagraph.video import Decoder, Encoder
 
 #: The share of a picture's pixel in which text2cinemagraph's networks count; and what is larger
@@ -64,10 +65,15 @@ class Networks:
         flow = network(torch.cat((picture, mask, hint / speed), dim=1))
         return _cut(flow) * speed * mask
 
-    def told(self, picture: Tensor, mask: Tensor, prompt: str) -> Tensor:
-        """The flow (1, 2, S, S), pixels per frame, x then y, that fits a text, in the mask."""
+    def told(self, picture: Tensor, mask: Tensor, prompt: str) -> Generator[None, None, Tensor]:
+        """The flow (1, 2, S, S), pixels per frame, x then y, that fits a text, in the mask.
+
+        Yields between its parts: on a CPU it takes its time.
+        """
         text = self._load("text")(numbers(prompt, self.device))
-        flow = self._load("told")(torch.cat((picture, mask), dim=1), text)
+        yield
+        network = cast("ToldMotion", self._load("told"))
+        flow = yield from network.steps(torch.cat((picture, mask), dim=1), text)
         return _cut(flow) * TOLD_SPEED * (picture.shape[-1] / 512) * mask
 
     def video(self) -> tuple[Encoder, Decoder]:

@@ -7,12 +7,15 @@ cross-attention of Stable Diffusion 1.4 (Rombach et al., CVPR 2022). 320 million
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.models.cinemagraph.sizes import ToldSize
 from backend.models.cinemagraph.spade import SLOPE, Spade, entered, grown
+from backend.models.cinemagraph.steps import finish
 from backend.models.tooncrafter.layers import Attention, FeedForward, GroupNorm, LayerNorm
 
 #: Picture, mask.
@@ -53,7 +56,11 @@ class ToldMotion(nn.Module):
     def forward(self, given: Tensor, text: Tensor) -> Tensor:
         """given (N, 4, H, W), sides multiples of 64; text (N, T, context) -> (N, 2, H, W), x then
         y, not bounded. given: picture -1..1, mask 0 or 1."""
-        passed = self._down(given, text)
+        return finish(self.steps(given, text))
+
+    def steps(self, given: Tensor, text: Tensor) -> Generator[None, None, Tensor]:
+        """Like `forward`; yields after each layer."""
+        passed = yield from self._down(given, text)
         x = passed.pop()
         skip: Tensor | None = None
         for level, (up, norm) in enumerate(zip(self.ups, self.up_norms, strict=False)):
@@ -61,9 +68,10 @@ class ToldMotion(nn.Module):
             if level < len(self.up_listeners):
                 x = self.up_listeners[level](x, text)
             skip = passed.pop()
+            yield
         return self.ups[-1](_entered(x, skip, len(self.ups) - 1))
 
-    def _down(self, given: Tensor, text: Tensor) -> list[Tensor]:
+    def _down(self, given: Tensor, text: Tensor) -> Generator[None, None, list[Tensor]]:
         passed = [functional.avg_pool2d(self.downs[0](given), 2)]
         for level, (down, norm) in enumerate(
             zip(self.downs[1:-1], self.down_norms, strict=True), start=1
@@ -72,6 +80,7 @@ class ToldMotion(nn.Module):
             if level >= 3:
                 x = self.down_listeners[level - 3](x, text)
             passed.append(x)
+            yield
         last = _left(self.downs[-1], passed[-1], len(self.downs) - 1)
         return [*passed, self.middle_listener(last, text)]
 

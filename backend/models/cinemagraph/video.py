@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from backend.models.cinemagraph.sizes import VideoSize
+from backend.models.cinemagraph.steps import finish
 
 FEATURES = 64
 #: The decoder halves its input twice.
@@ -34,17 +35,6 @@ _LEAST = 1e-8
 
 #: Of the encoder, and of the decoder.
 BLOCKS = len(_RESIZE)
-
-Answer = TypeVar("Answer")
-
-
-def finish(steps: Generator[object, None, Answer]) -> Answer:
-    """The answer of a generator, run to its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 class Seen(NamedTuple):
