@@ -55,6 +55,9 @@ _PREFERRED_ENGINE = "rife"
 _STRIP, _FILES = "VSE", "FILES"
 
 
+_GO_ONLINE = "Turn on Edit > Preferences > System > Network > Allow Online Access."
+
+
 class Result(NamedTuple):
     """What a job's result shows."""
 
@@ -142,6 +145,20 @@ class Live:
     def disconnect(self) -> None:
         self._starting = False
         self.session.disconnect()
+
+    def fetch_weights(self, name: str) -> None:
+        """Have the backend download weights whose licence was agreed to.
+
+        Raises BackendNotRunning, also if Blender is set to stay offline: a local backend must not
+        go out in its stead.
+        """
+        self.session.require_backend()
+        if not bpy.app.online_access:
+            raise BackendNotRunning(
+                "Blender is set to stay offline, so nothing is downloaded for it.", fix=_GO_ONLINE
+            )
+        self.session.supply.fetch(name)
+        self.notice = None
 
     # Jobs -----------------------------------------------------------------------------------------
 
@@ -510,9 +527,11 @@ class Live:
             (job.id, job.stage, job.cancelling, len(job.landed), job.progress)
             for job in self.session.ledger.jobs.values()
         ]
+        supply = self.session.supply
+        weights = list(supply.offers.values()), list(supply.refusals)
         painted = results.watch.known(self._looked_at[0]) if self._looked_at else None
         contact = self.session.contact, str(self.session.trouble), str(self.notice)
-        return contact, jobs, painted, self.loops.state
+        return contact, jobs, weights, painted, self.loops.state
 
     def close(self) -> None:
         """End the line. A backend that we started goes on until it has been idle."""
@@ -561,7 +580,7 @@ def _require_online(endpoint: Endpoint) -> None:
     if not endpoint.loopback and not bpy.app.online_access:
         raise BackendNotRunning(
             f"{endpoint.address} is on another computer, and Blender is set to stay offline.",
-            fix="Turn on Edit > Preferences > System > Network > Allow Online Access.",
+            fix=_GO_ONLINE,
         )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
+
 from protocol.endpoint import Endpoint
 from protocol.engines import EngineSpec
 from protocol.errors import (
@@ -24,7 +26,7 @@ from protocol.errors import (
 )
 from protocol.jobs import Task
 from protocol.limits import CHUNK, WINDOW, Limits
-from protocol.messages import Data, Ping, Put, Reply, Welcome
+from protocol.messages import Data, Ping, Put, Reply, WeightsChanged, Welcome
 from protocol.params import complete
 
 from .journal import Journal
@@ -42,6 +44,7 @@ from .storage import (
     inspect_keys,
     read_range,
 )
+from .supply import Supply
 from .work import Order, Work, only
 
 _log = logging.getLogger(__name__)
@@ -82,6 +85,7 @@ class Session:
         self.endpoint: Endpoint | None = None
         self.welcome: Welcome | None = None
         self.ledger = Ledger()
+        self.supply = Supply()
         self.works: dict[str, Work] = {}
         self.problem: TweencelError | None = None
         """A defect of ours that a tick met."""
@@ -112,6 +116,7 @@ class Session:
             self._line.close()
         self._line = None
         self.welcome = None
+        self.supply.lost()
         self._unsent = None
         self._unanswered, self._silent = None, False
 
@@ -251,7 +256,16 @@ class Session:
             case Data():
                 self._take_data(message, body, now)
             case _:
-                self.ledger.take(message, now)
+                if isinstance(message, WeightsChanged) and message.engines is not None:
+                    self._take_engines(message.engines)
+                if not self.supply.take(message):
+                    self.ledger.take(message, now)
+
+    def _take_engines(self, engines: tuple[EngineSpec, ...]) -> None:
+        """What the backend can make has changed: as if it had said so when it greeted us."""
+        if self.welcome is not None:
+            self.welcome = msgspec.structs.replace(self.welcome, engines=engines)
+            self.on_welcome(self.welcome)
 
     def _take_welcome(self, welcome: Welcome, now: float) -> None:
         self.welcome = welcome
@@ -259,6 +273,7 @@ class Session:
         self.ledger.uploads.chunk = min(CHUNK, max(1, welcome.chunk))
         self.ledger.uploads.window = self.ledger.downloads.window = min(WINDOW, welcome.window)
         self.ledger.connected()
+        self.supply.connected(welcome.v)
         self.on_welcome(welcome)
         if self.endpoint is not None:
             self._memory.connected(self.endpoint, self.works.values())
@@ -276,7 +291,7 @@ class Session:
     def _speak(self, now: float, deadline: float) -> None:
         if self._line is None or not self._line.open or self.welcome is None:
             return
-        for message in self.ledger.requests(now):
+        for message in (*self.supply.requests(), *self.ledger.requests(now)):
             self._line.send(message)
         while self._send_chunk(self._line, now) and time.perf_counter() < deadline:
             pass

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocol.engines import EngineSpec
-from protocol.errors import TweencelError, VersionMismatch
+from protocol.errors import TweencelError, VersionMismatch, from_info
+from protocol.messages import WeightsOffer, WeightsState
 from protocol.timing import Chart, Curve, Spacing
 
 from .ledger import Job, Stage
 from .provenance import Version
 from .session import Contact, Session
 from .shot import GapView, Plan, Shot
+from .supply import Supply
 
 _ON = {1: "On ones", 2: "On twos", 3: "On threes"}
 _SPACINGS = {
@@ -43,6 +45,18 @@ class JobView(NamedTuple):
     can_cancel: bool
     can_dismiss: bool
     has_folder: bool
+
+
+class WeightsView(NamedTuple):
+    """Weights in the panel. `fraction` 0..1, or None where no bar is drawn."""
+
+    name: str
+    title: str
+    status: str
+    fraction: float | None
+    lines: list[Line]
+    can_fetch: bool
+    can_stop: bool
 
 
 def plural(number: int, one: str, many: str = "") -> str:
@@ -133,6 +147,71 @@ def engine_lines(engine: EngineSpec) -> list[Line]:
     if engine.needs.vram_gb:
         lines.append(Line(f"Needs about {engine.needs.vram_gb:g} GB of GPU memory", "INFO"))
     return lines
+
+
+def weights_view(supply: Supply, offer: WeightsOffer) -> WeightsView:
+    """One offer and how it stands."""
+    refusal = supply.refusals.get(offer.name)
+    if refusal is None and offer.error is not None:
+        refusal = from_info(offer.error)
+    moving = offer.state in (WeightsState.WAITING, WeightsState.FETCHING)
+    lines = [] if moving or refusal is None else error_lines(refusal)
+    if not offer.fetchable:
+        lines.append(
+            Line(f"Get it from {offer.page}, then add it on the backend's machine", "INFO")
+        )
+    return WeightsView(
+        name=offer.name,
+        title=offer.title,
+        status=_weights_status(offer),
+        fraction=offer.done / offer.total if moving and offer.total else None,
+        lines=lines,
+        can_fetch=not moving and offer.fetchable and offer.state is not WeightsState.INSTALLED,
+        can_stop=moving and offer.phase != "stopping",
+    )
+
+
+def _weights_status(offer: WeightsOffer) -> str:
+    match offer.state:
+        case WeightsState.WAITING:
+            return "Waiting for another download"
+        case WeightsState.FETCHING:
+            parts = [offer.phase.capitalize()]
+            if offer.total:
+                parts.append(f"{amount(offer.done)} of {amount(offer.total)}")
+            if offer.left is not None:
+                parts.append(time_left(offer.left))
+            return ", ".join(parts)
+        case WeightsState.INSTALLED:
+            return "Installed"
+        case _:
+            here = f", {amount(offer.done)} are here" if offer.done else ""
+            return f"{download_size(offer)}{here}"
+
+
+def download_size(offer: WeightsOffer) -> str:
+    """`10.5 GB`, or that nobody tells."""
+    return amount(offer.size) if offer.size else "size not known"
+
+
+def offer_rows(offer: WeightsOffer, backend: str) -> list[tuple[str, str]]:
+    """What a person must know before a download: names and texts. `backend`: where it goes."""
+    return [
+        ("Licence", offer.licence),
+        ("Download", download_size(offer)),
+        ("On Disk", amount(offer.kept) if offer.kept else "not known"),
+        ("From", ", ".join(offer.hosts)),
+        ("To", backend),
+    ]
+
+
+def amount(size: float) -> str:
+    """Bytes as sellers of disks count them: `10.5 GB`."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
 
 
 def result_lines(version: Version, painted: int | None) -> list[Line]:

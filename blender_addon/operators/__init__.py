@@ -9,6 +9,7 @@ from . import (
     connect,
     disconnect,
     dismiss,
+    fetch_weights,
     fit_gaps,
     generate,
     loop,
@@ -18,6 +19,7 @@ from . import (
     presets,
     start_backend,
     stop_backend,
+    stop_weights,
 )
 
 CLASSES = (
@@ -35,4 +37,6 @@ CLASSES = (
     *dismiss.CLASSES,
     *open_folder.CLASSES,
     *presets.CLASSES,
+    *fetch_weights.CLASSES,
+    *stop_weights.CLASSES,
 )

@@ -16,6 +16,7 @@ from . import (
     source,
     status_bar,
     timing,
+    weights,
 )
 
 CLASSES = (
@@ -29,6 +30,7 @@ CLASSES = (
     *loop.CLASSES,
     *jobs.CLASSES,
     *timing.CLASSES,
+    *weights.CLASSES,
 )
 
 

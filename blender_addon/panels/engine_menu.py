@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from .. import live
+from .weights import draw_downloads
 
 
 class TWEENCEL_MT_engine(bpy.types.Menu):
@@ -22,6 +23,7 @@ class TWEENCEL_MT_engine(bpy.types.Menu):
             row.enabled = not engine.unavailable
             text = f"{engine.label}: {engine.unavailable}" if engine.unavailable else engine.label
             row.operator("tweencel.choose_engine", text=text).engine = engine.id
+            draw_downloads(layout, engine)
 
 
 CLASSES = (TWEENCEL_MT_engine,)

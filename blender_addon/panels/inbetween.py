@@ -23,6 +23,7 @@ from ..wording import (
 from . import glance
 from .presets import TWEENCEL_PT_presets
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
+from .weights import draw_wanted
 
 
 class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
@@ -101,6 +102,7 @@ def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None
     for engine in engines:
         if engine.id == chosen:
             draw_lines(layout, context, engine_lines(engine))
+            draw_wanted(layout, context, engine)
             column = settings_column(layout)
             for row in param_props.rows(settings, engine):
                 column.prop(settings.engines[engine.id], row.path, text=row.label)

@@ -12,6 +12,9 @@ import zlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
 
 from blender_addon.link import Received
 from protocol.endpoint import Endpoint
@@ -25,10 +28,12 @@ from protocol.messages import (
     Data,
     Done,
     Error,
+    FetchWeights,
     FrameMade,
     Get,
     Granted,
     Have,
+    ListWeights,
     Message,
     Missing,
     Ping,
@@ -38,9 +43,14 @@ from protocol.messages import (
     Release,
     Remainder,
     Status,
+    StopWeights,
     Stored,
     Submit,
     Subscribe,
+    Weights,
+    WeightsChanged,
+    WeightsOffer,
+    WeightsState,
     Welcome,
 )
 from protocol.params import IntParam
@@ -99,6 +109,10 @@ class FakeBackend:
     limits: Limits = field(default_factory=Limits)
     server_id: str = "first"
     engines: tuple[EngineSpec, ...] = (ENGINE,)
+    offers: dict[str, WeightsOffer] = field(default_factory=dict)
+    """Weights that can be had; with some it speaks protocol 1.2."""
+    refuse_weights: TweencelError | None = None
+    """What to answer to every FetchWeights."""
     refuse: TweencelError | None = None
     """What to answer to the next Submit."""
     full: TweencelError | None = None
@@ -172,6 +186,13 @@ class FakeBackend:
         if job.listening and self.line is not None:
             self.line.reply(event)
 
+    def stand(self, name: str, *, news: bool = False, **how: Any) -> None:
+        """An offer stands otherwise now; `news`: so do engines."""
+        self.offers[name] = msgspec.structs.replace(self.offers[name], **how)
+        assert self.line is not None
+        engines = self.engines if news else None
+        self.line.reply(WeightsChanged(offers=(self.offers[name],), engines=engines))
+
     def run(self, job: str) -> None:
         """Make all frames of a job."""
         self.move(job, State.RUNNING)
@@ -207,7 +228,7 @@ class FakeLine:
         self.reply(
             Welcome(
                 rid=0,
-                v=(1, 0),
+                v=(1, 2) if self.backend.offers else (1, 0),
                 server_id=self.backend.server_id,
                 software="fake 1",
                 chunk=CHUNK,
@@ -279,8 +300,25 @@ class FakeLine:
                 self._cancel(message)
             case Release():
                 self.reply(Done(rid=message.rid))
+            case ListWeights() | FetchWeights() | StopWeights():
+                self._answer_weights(message)
             case _:
                 raise AssertionError(message)
+
+    def _answer_weights(self, message: ListWeights | FetchWeights | StopWeights) -> None:
+        match message:
+            case ListWeights():
+                offers = tuple(self.backend.offers.values())
+                self.reply(Weights(rid=message.rid, offers=offers))
+            case FetchWeights() if self.backend.refuse_weights is not None:
+                error = self.backend.refuse_weights.info()
+                self.reply(Error(rid=message.rid, error=error))
+            case FetchWeights():
+                self.reply(Done(rid=message.rid))
+                self.backend.stand(message.name, state=WeightsState.WAITING)
+            case StopWeights():
+                self.reply(Done(rid=message.rid))
+                self.backend.stand(message.name, state=WeightsState.MISSING)
 
     def _answer_have(self, have: Have) -> None:
         if self.backend.full is not None:
