@@ -25,6 +25,8 @@ class Run:
         self._folder = folder
         self._suffix = suffix
         self._shown: list[str] = []
+        self._keys: dict[str, tuple[int, int] | None] = {}
+        """How the key files were when they were copied, by the names of `lay`."""
 
     @property
     def first(self) -> Path:
@@ -48,6 +50,25 @@ class Run:
         self._shown = names
         return True
 
+    def follow(self) -> bool:
+        """Show keys that were painted over since they were laid; gives whether there are any.
+
+        Raises DiskFull or MissingFile.
+        """
+        old = {name for name, was in self._keys.items() if self._stamp(name) not in (None, was)}
+        if not old:
+            return False
+        names = self._shown
+        self._shown = ["" if name in old else name for name in names]
+        return self.lay(names)
+
+    def _stamp(self, name: str) -> tuple[int, int] | None:
+        try:
+            found = (self._folder.path / name).stat()
+        except OSError:  # away for the moment: what is shown stays
+            return None
+        return found.st_mtime_ns, found.st_size
+
     def _put(self, source: Path, index: int, name: str) -> None:
         target = self._path(index)
         with writing(target):
@@ -55,6 +76,8 @@ class Run:
                 target.unlink()
             # A key is the artist's own file: no second name by which it could be painted over.
             is_key = source.parent != target.parent and Path(name).parent != Path()
+            if is_key:
+                self._keys[name] = self._stamp(name)
             if is_key or not _linked(source, target):
                 shutil.copyfile(source, target)
 

@@ -22,6 +22,8 @@ from .storage import INPUTS, Folder, writing
 from .work import Order, between
 
 _LAST_SEED = 2**31 - 1
+_SUITING = {"VSE": "VSE", "IMAGE": "IMAGE", "VIEW3D": "CAMERA"}
+"""What the frames are shown by if the artist has chosen nothing, by editor."""
 
 
 class Asked(NamedTuple):
@@ -46,9 +48,16 @@ def asked(context: bpy.types.Context, settings: Any, instead: Made | None) -> As
     return Asked(shot, wish, plan(shot, wish), instead)
 
 
-def seeds(settings: Any, engine: EngineSpec, instead: Made | None) -> list[int]:
+def target_in(context: bpy.types.Context) -> str:
+    """What shows the frames: the artist's choice, or what suits the editor."""
+    chosen = settings_of(vse.editing_scene(context)).target
+    return _SUITING[capture.editor_of(context)] if chosen == "AUTO" else chosen
+
+
+def seeds(context: bpy.types.Context, engine: EngineSpec, instead: Made | None) -> list[int]:
     """One seed for each variation that is asked for."""
-    several = instead is None and engine.can.seeds and settings.target in ("VSE", "FILES")
+    settings = settings_of(vse.editing_scene(context))
+    several = instead is None and engine.can.seeds and target_in(context) in ("VSE", "FILES")
     count = settings.variations if several else 1
     return [(settings.seed + number) % (_LAST_SEED + 1) for number in range(count)]
 
@@ -98,7 +107,7 @@ def order_of(
 
 def _facts(context: bpy.types.Context, settings: Any, sheet: Plan) -> dict[str, Any]:
     return {
-        "target": settings.target,
+        "target": target_in(context),
         "timing": {
             name: getattr(settings, name) for name in ("fit", "step", "spacing", "hold", "repeat")
         },

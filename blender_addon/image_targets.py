@@ -7,15 +7,17 @@ Every result is found again by the marks on its image, in whichever .blend file 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import bpy
+from mathutils import Matrix
 
 from protocol.errors import BadInput
 
-from . import provenance
+from . import provenance, standing
 from .blend_paths import stored
 from .ledger import ENDED, Stage
 from .shot import Plan, Shot
@@ -38,23 +40,47 @@ class Sequence(NamedTuple):
     frames: int
     cycle: bool
     colourspace: str
+    standing: str = standing.UPRIGHT
+    in_front: bool = False
+    """Whether a camera shows it before the scene instead of behind."""
 
 
 def sequence_of(
-    shot: Shot, plan: Plan, first: Path, size: tuple[int, int], *, cycle: bool
+    shot: Shot,
+    plan: Plan,
+    first: Path,
+    size: tuple[int, int],
+    *,
+    cycle: bool,
+    standing: str = standing.UPRIGHT,
 ) -> Sequence:
     """The image sequence that shows a shot; in a `cycle` it begins anew after its last frame."""
-    length = plan.end - plan.start
-    name = f"{shot.name} in-betweens"
-    return Sequence(first, size, name, plan.start, length, cycle, shot.colourspace)
+    return Sequence(
+        first,
+        size,
+        name=f"{shot.name} in-betweens",
+        start=plan.start,
+        frames=plan.end - plan.start,
+        cycle=cycle,
+        colourspace=shot.colourspace,
+        standing=standing,
+        in_front=shot.editor == "VIEW3D",  # behind the scene it was rendered of it is not seen
+    )
 
 
-def require(target: str, scene: bpy.types.Scene) -> None:
+def require(target: str, scene: bpy.types.Scene, place: str = standing.UPRIGHT) -> None:
     """Raise BadInput if the scene lacks what the target needs."""
-    if target == CAMERA and scene.camera is None:
+    if scene.camera is not None:
+        return
+    if target == CAMERA:
         raise BadInput(
             "The scene has no camera for a background picture.",
             fix="Add a camera, or choose another result.",
+        )
+    if target in (PLANE, REFERENCE) and place != standing.UPRIGHT:
+        raise BadInput(
+            "The scene has no camera that the picture could face.",
+            fix="Add a camera, or let the picture stand upright.",
         )
 
 
@@ -73,6 +99,8 @@ def place(
             _node(scene, image, shown)
         case "GP_REFERENCE":
             _mark(_reference(scene, image, shown), marks)
+        case "IMAGE":
+            image.use_fake_user = True  # nothing uses it until the artist chooses it
     return image
 
 
@@ -216,6 +244,11 @@ def images_of(job: str) -> Iterator[Any]:
     return (image for image in bpy.data.images if job_of(image) == job)
 
 
+def behind(cameras: Iterable[Any]) -> list[Any]:
+    """The background images of these camera objects, the newest first."""
+    return [b.image for one in cameras for b in reversed(one.data.background_images) if b.image]
+
+
 def _objects_of(job: str) -> Iterator[Any]:
     return (shown for shown in bpy.data.objects if job_of(shown) == job)
 
@@ -268,7 +301,9 @@ def _plane(scene: bpy.types.Scene, image: Any, shown: Sequence) -> Any:
     plane = bpy.data.objects.new(shown.name, mesh)
     for owner in (mesh, material):
         owner[JOB] = image[JOB]
-    _add(scene, plane)
+    scene.collection.objects.link(plane)
+    turn = Matrix.Rotation(-math.pi / 2, 4, "X")  # it stands in its own X and Z
+    standing.stand(scene, plane, shown.standing, shown.size, turn)
     if not shown.cycle:
         _hide_before(plane, shown.start)
     return plane
@@ -315,6 +350,7 @@ def _camera(scene: Any, image: Any, shown: Sequence) -> None:
     back.image = image
     back.alpha = 1.0
     back.frame_method = "FIT"
+    back.display_depth = "FRONT" if shown.in_front else "BACK"
     _time(back.image_user, shown)
     camera.show_background_images = True
 
@@ -372,15 +408,15 @@ def _reference(scene: bpy.types.Scene, image: Any, shown: Sequence) -> Any:
     empty.empty_display_type = "IMAGE"
     empty.data = image
     empty.empty_image_depth = "BACK"
-    empty.rotation_euler = (1.5707963, 0.0, 0.0)
+    empty.empty_display_size = max(1.0, shown.size[0] / shown.size[1])  # its longer side
     _time(empty.image_user, shown)
-    active: Any = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
-    _add(scene, empty)
-    if active is not None and active.type in {"GREASEPENCIL", "GPENCIL"}:
+    view = bpy.context.view_layer
+    active: Any = view.objects.active if view else None
+    scene.collection.objects.link(empty)
+    standing.stand(scene, empty, shown.standing, shown.size, Matrix())
+    upright = shown.standing == standing.UPRIGHT
+    if upright and active is not None and active.type in {"GREASEPENCIL", "GPENCIL"}:
         empty.location = active.matrix_world.translation
+    if not shown.cycle:
+        _hide_before(empty, shown.start)
     return empty
-
-
-def _add(scene: Any, thing: Any) -> None:
-    scene.collection.objects.link(thing)
-    thing.location = scene.cursor.location

@@ -22,7 +22,17 @@ from protocol.errors import BackendNotRunning, BadInput, TweencelError, UnknownE
 from protocol.messages import Welcome
 from protocol.timing import Drawing, Exposure
 
-from . import capture, generation, image_targets, param_props, prefetch, results, timeline, vse
+from . import (
+    capture,
+    generation,
+    hidden_keys,
+    image_targets,
+    param_props,
+    prefetch,
+    results,
+    timeline,
+    vse,
+)
 from .backend_process import LocalBackend, find_program, running_backend
 from .exposed import Run
 from .generation import Asked
@@ -46,6 +56,8 @@ _SHOWING = 0.005
 """Seconds of a beat in which landed frames are shown; what is over comes in the next."""
 _LOOK_EVERY = 2.0
 """Seconds between two looks for a local backend that went away."""
+_KEYS_EVERY = 1.0
+"""Seconds between two looks at the keys of results."""
 _LOOK_BUDGET = 0.003
 """Seconds of a beat for looking whether frames were painted over."""
 _EDITORS = ("SEQUENCE_EDITOR", "VIEW_3D", "IMAGE_EDITOR")
@@ -88,6 +100,7 @@ class Live:
         self._starting = False
         self._followed: Endpoint | None = None
         self._look_again = 0.0
+        self._keys_again = 0.0
         self._begun = False
         self._drawn: object = None
         self._to_show: dict[str, Work] = {}
@@ -217,7 +230,7 @@ class Live:
         self.session.require_backend()
         engine = self.engine_of(settings)
         self._require_place(context, asked)
-        seeds = generation.seeds(settings, engine, instead)
+        seeds = generation.seeds(context, engine, instead)
         works: list[Work] = []
         for seed in seeds:
             one, work = self._begin(
@@ -239,7 +252,7 @@ class Live:
     def _require_place(self, context: bpy.types.Context, asked: Asked) -> None:
         """Raise NoRoom or BadInput if the result could not be shown."""
         scene, sheet = vse.editing_scene(context), asked.plan
-        target = settings_of(scene).target
+        target = generation.target_in(context)
         if asked.instead is not None:
             before = self.session.works.get(asked.instead.job)
             if before is not None and not before.job.stage.ended:
@@ -251,7 +264,7 @@ class Live:
             if vse.open_level(scene) is None:  # keys of another editor
                 scene.sequence_editor_create()
             timeline.free_channel(scene, asked.shot.channel, sheet.start, sheet.end)
-        image_targets.require(target, context.scene)
+        image_targets.require(target, context.scene, settings_of(scene).standing)
 
     def _begin(
         self,
@@ -292,7 +305,7 @@ class Live:
                 self._place_strip(vse.editing_scene(context), asked, work, names, label)
             else:
                 run.lay(names)
-                self._place_images(context.scene, asked, work, run)
+                self._place_images(context, asked, work, run)
         except TweencelError as problem:
             self.session.fail(work.job.id, problem)
             raise
@@ -311,9 +324,12 @@ class Live:
             return
         if vse.open_level(scene) is None:
             scene.sequence_editor_create()
-        timeline.place(scene, shot, sheet, work.folder, names, label)
+        name = timeline.place(scene, shot, sheet, work.folder, names, label)
+        if settings_of(scene).hide_keys:
+            made = vse.open_level(scene).strips[name]
+            hidden_keys.hide(scene, shot.strips, made, work.job.id)
 
-    def _place_images(self, scene: bpy.types.Scene, asked: Asked, work: Work, run: Run) -> None:
+    def _place_images(self, context: bpy.types.Context, asked: Asked, work: Work, run: Run) -> None:
         target = _target(work)
         if target == _FILES:
             return
@@ -321,13 +337,16 @@ class Live:
         (info, *_) = inspect_keys(work.order.keys[:1], self.session.limits)
         cycle = work.order.facts["timing"]["repeat"] != Repeat.ONCE.value
         size = info.width, info.height
-        sequence = image_targets.sequence_of(shot, sheet, run.first, size, cycle=cycle)
+        place = settings_of(vse.editing_scene(context)).standing
+        sequence = image_targets.sequence_of(
+            shot, sheet, run.first, size, cycle=cycle, standing=place
+        )
         marks = image_targets.marks_of(
             work.job.id, work.job.engine, _generated(sheet), work.folder.path / PROVENANCE
         )
         if asked.instead and image_targets.switch(asked.instead.job, sequence, marks):
             return
-        image_targets.place(target, scene, sequence, marks)
+        image_targets.place(target, context.scene, sequence, marks)
 
     def painted_in(self, made: Made) -> int | None:
         """How many frames of a result were painted over; None until its files were looked at.
@@ -443,6 +462,7 @@ class Live:
         self._show_landed()
         self._try(self.loops.step)
         self._fit_scenes()
+        self._mind_keys()
         if self._looked_at is not None:
             results.watch.step(*self._looked_at, _LOOK_BUDGET)
         self._redraw()
@@ -457,6 +477,22 @@ class Live:
         """What the artist wants to happen when Blender starts."""
         if preferences_of(bpy.context).start_automatically:
             self._try(lambda: self.start_local(bpy.context))
+
+    def _mind_keys(self) -> None:
+        """Keys under a result that was deleted are seen again, painted ones as they are now."""
+        now = time.monotonic()
+        if now < self._keys_again:
+            return
+        self._keys_again = now + _KEYS_EVERY
+        hidden_keys.show_left_behind()
+        for job, result in self.results.items():
+            if result.run is not None:
+                self._try(lambda job=job, run=result.run: self._follow(job, run))
+
+    @staticmethod
+    def _follow(job: str, run: Run) -> None:
+        if run.follow():
+            image_targets.refresh(job)
 
     def _mind_local(self) -> None:
         if self.local is None:

@@ -21,7 +21,7 @@ from bpy.props import (
 
 from protocol.timing import Chart, Spacing
 
-from . import charts, naming
+from . import charts, hidden_keys, naming, standing
 from .shot import Fit, GapWish, Repeat, Wish
 
 _CUSTOM, _USUAL = "custom", "usual"
@@ -69,13 +69,43 @@ _ON = (
     ("other", "Other", "Every drawing is held for another number of frames"),
 )
 _TARGETS = (
-    ("VSE", "Sequencer", "An image strip above the keys"),
-    ("PLANE", "Image Plane", "A plane in the scene that shows the frames"),
-    ("CAMERA", "Camera Background", "A background picture of the scene's camera"),
-    ("COMPOSITOR", "Compositor", "An image node in the scene's compositor"),
-    ("GP_REFERENCE", "Grease Pencil Reference", "A picture behind the Grease Pencil drawing"),
-    ("FILES", "Just the Files", "Only the files in the output folder"),
+    # Files hold the number: it stays with its name.
+    (
+        "AUTO",
+        "Automatic",
+        "What suits the editor: a strip in the Sequencer, the camera's background in the 3D View, "
+        "an image in the Image Editor",
+        "NONE",
+        6,
+    ),
+    ("VSE", "Sequencer", "An image strip above the keys", "NONE", 0),
+    ("PLANE", "Image Plane", "A plane in the scene that shows the frames", "NONE", 1),
+    ("CAMERA", "Camera Background", "A background picture of the scene's camera", "NONE", 2),
+    ("COMPOSITOR", "Compositor", "An image node in the scene's compositor", "NONE", 3),
+    (
+        "GP_REFERENCE",
+        "Grease Pencil Reference",
+        "A picture behind the Grease Pencil drawing",
+        "NONE",
+        4,
+    ),
+    ("IMAGE", "Image", "An image sequence, to be chosen in the Image Editor or a node", "NONE", 7),
+    ("FILES", "Just the Files", "Only the files in the output folder", "NONE", 5),
 )
+_STANDING = (
+    (standing.UPRIGHT, "Upright", "Standing at the 3D cursor"),
+    (standing.FACING, "Facing the Camera", "At the 3D cursor, turned to the scene's camera"),
+    (
+        standing.FILLING,
+        "Filling the View",
+        "As large as the camera's view, as far away as the 3D cursor; it moves with the camera",
+    ),
+)
+
+
+def _hiding_changed(owner: Any, context: Any) -> None:
+    if not owner.hide_keys:
+        hidden_keys.show_all(owner.id_data)
 
 
 def _spacing_chosen(owner: Any, context: Any) -> None:
@@ -226,7 +256,20 @@ class TWEENCEL_PG_settings(bpy.types.PropertyGroup):
         name="Result",
         description="Where the frames are shown as they come",
         items=_TARGETS,
-        default="VSE",
+        default="AUTO",
+    )
+    standing: EnumProperty(
+        name="Place",
+        description="Where the picture stands in the scene",
+        items=_STANDING,
+        default=standing.UPRIGHT,
+    )
+    hide_keys: BoolProperty(
+        name="Hide Keys Under the Result",
+        description="Mute the key strips that lie under the result, so that they do not show "
+        "through where it is transparent. They are seen again when the result is removed, or when "
+        "this is turned off",
+        update=_hiding_changed,
     )
     folder: StringProperty(
         name="Output",

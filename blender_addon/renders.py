@@ -108,8 +108,8 @@ def grease_pencil_frames(
     """Grease Pencil drawings alone, through the scene's camera, straight alpha around them.
 
     With `layers` one file for each of these layers and each frame, also if the layer is hidden.
-    `size` stands for the scene's resolution. Lights stay, everything else is left out. Colours
-    are those of the materials (view "Standard"). Raises BadInput or MissingFile.
+    `size` stands for the scene's resolution. Everything else is left out, lights too: colours are
+    those of the materials (view "Standard"). Raises BadInput or MissingFile.
     """
     form = form or Form()
     _require_drawings(objects)
@@ -117,7 +117,11 @@ def grease_pencil_frames(
         for layer in layers if layers is not None else [""]:
             label = f"{name}_{bpy.path.clean_name(layer)}" if layer else name
             path = folder / frame_name(label, frame, form)
-            with _drawings_only(scene, objects, frame, size) as alone, _one_layer(objects, layer):
+            with (
+                _drawings_only(scene, objects, frame, size) as alone,
+                _one_layer(objects, layer),
+                _unlit(objects),
+            ):
                 alone.frame_current = frame
                 still(alone, path, form)
             yield Made(frame, path, layer)
@@ -254,11 +258,10 @@ def _require_drawings(objects: Sequence[Any]) -> None:
 def _drawings_only(
     scene: bpy.types.Scene, objects: Sequence[Any], frame: int, size: tuple[int, int] | None
 ) -> Iterator[bpy.types.Scene]:
-    """A scene for the moment, with these objects, the lights and the camera of the artist's."""
+    """A scene for the moment, with these objects and the camera of the artist's."""
     alone: Any = bpy.data.scenes.new("Tweencel drawings")
     try:
-        lights = [one for one in scene.objects if one.type == "LIGHT"]
-        for one in dict.fromkeys([*objects, *lights]):
+        for one in dict.fromkeys(objects):
             alone.collection.objects.link(one)
         alone.camera = _camera_at(scene, frame)
         if alone.camera is None:
@@ -313,6 +316,19 @@ def _camera_at(scene: bpy.types.Scene, frame: int) -> Any:
         return scene.camera
     earlier = [number for at, number in bound if at <= frame]
     return scene.timeline_markers[earlier[-1] if earlier else bound[0][1]].camera
+
+
+@contextmanager
+def _unlit(objects: Sequence[Any]) -> Iterator[None]:
+    """The drawings in their own colours: without lights "Use Lights" would make them black."""
+    lit = [one for one in objects if one.use_grease_pencil_lights]
+    try:
+        for one in lit:
+            one.use_grease_pencil_lights = False
+        yield
+    finally:
+        for one in lit:
+            one.use_grease_pencil_lights = True
 
 
 @contextmanager

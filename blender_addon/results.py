@@ -112,6 +112,7 @@ def _selected(context: bpy.types.Context) -> Iterator[Any]:
             things = [context.space_data.image]  # type: ignore[union-attr]
         case "VIEW3D":
             things = [context.active_object, *context.selected_objects]
+            things += image_targets.behind(_cameras(context, things))
         case _:
             scene = vse.editing_scene(context)
             level = vse.open_level(scene)
@@ -120,6 +121,14 @@ def _selected(context: bpy.types.Context) -> Iterator[Any]:
             things = sorted(strips, key=lambda strip: strip != active)
     ours = (thing for thing in things if thing is not None and is_ours(thing))
     yield from (thing for thing in ours if not is_loop(thing))
+
+
+def _cameras(context: bpy.types.Context, selected: list[Any]) -> list[Any]:
+    """The cameras that are selected, and the one that the 3D View looks through."""
+    view: Any = getattr(context.space_data, "region_3d", None)
+    through = view is not None and view.view_perspective == "CAMERA"
+    cameras = [context.scene.camera] if through else []
+    return [one for one in (*selected, *cameras) if one is not None and one.type == "CAMERA"]
 
 
 def editor_of(made: Made) -> str:

@@ -70,6 +70,8 @@ class Shot:
     """What the artist calls the layer of the keys: a channel or a Grease Pencil layer."""
     source: str = ""
     """A sentence: what is taken from where."""
+    strips: tuple[str, ...] = ()
+    """The names of the strips that show the keys, if strips do."""
 
     @property
     def key_frames(self) -> list[int]:

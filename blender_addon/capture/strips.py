@@ -127,6 +127,7 @@ def _shot(
         editor="VSE",
         layer=_channel_name(scene, last.channel),
         source=_source(strips),
+        strips=tuple(dict.fromkeys(strip.name for strip, _ in found)),
     )
     return with_origins(shot, [_origin(scene, strip, one, name) for strip, one in found])
 

@@ -10,7 +10,7 @@ import bpy
 
 from protocol.errors import TooFewKeys, TweencelError
 
-from .. import live, param_props, results, timeline, vse
+from .. import capture, generation, live, param_props, results, timeline, vse
 from ..properties import settings_of, wish_of
 from ..shot import Shot, plan
 from ..wording import (
@@ -40,10 +40,10 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         _draw_source(layout, context, settings)
         _draw_engine(layout, context, settings)
         column = settings_column(layout)
-        column.prop(settings, "target")
+        _draw_target(column, context, settings)
         column.prop(settings, "folder")
         column.prop(settings, "template")
-        if _several(settings):
+        if _several(context, settings):
             column.prop(settings, "variations")
         if warning := timeline.view_warning(scene):
             draw_lines(layout, context, [Line(warning, "INFO")])
@@ -75,6 +75,18 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
         return shot, [*error_lines(glance.tell(context, problem)), *notes]
 
 
+def _draw_target(column: Any, context: bpy.types.Context, settings: Any) -> None:
+    column.prop(settings, "target")
+    target = generation.target_in(context)
+    if settings.target == "AUTO" and target != "VSE":
+        items = type(settings).bl_rna.properties["target"].enum_items
+        column.label(text=items[target].name, icon="FORWARD")
+    if target in ("PLANE", "GP_REFERENCE"):
+        column.prop(settings, "standing")
+    if target == "VSE" and capture.editor_of(context) == "VSE":
+        column.prop(settings, "hide_keys")
+
+
 def _draw_replaced(layout: Any, context: bpy.types.Context) -> None:
     made = results.replaced(context)
     if made is None:
@@ -84,13 +96,13 @@ def _draw_replaced(layout: Any, context: bpy.types.Context) -> None:
     row.operator("tweencel.stop_replacing", text="", icon="X")
 
 
-def _several(settings: Any) -> bool:
+def _several(context: bpy.types.Context, settings: Any) -> bool:
     """Whether there may be variations: the engine minds seeds, and strips or files can lie beside
     each other."""
     alive = live.get()
     chosen = settings.engine or live.usual_engine(alive.engines)
     seeds = any(engine.id == chosen and engine.can.seeds for engine in alive.engines)
-    return seeds and settings.target in ("VSE", "FILES")
+    return seeds and generation.target_in(context) in ("VSE", "FILES")
 
 
 def _draw_engine(layout: Any, context: bpy.types.Context, settings: Any) -> None:

@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import bpy
 import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
 
-from blender_addon import image_targets, live
+from blender_addon import generation, image_targets, live, results
 from blender_addon.ledger import Stage as JobStage
+from blender_addon.source_props import sources_of
 from protocol.jobs import State
 from tests.blender.stage import Stage, stage
+from tests.blender.test_sources import editor
 from tests.fakes.backend import png
 
 PICTURES = ["PLANE", "CAMERA", "COMPOSITOR", "GP_REFERENCE"]
+ALONE = ["PLANE", "GP_REFERENCE"]
+"""Those that stand in the scene as objects of their own."""
 
 
 @pytest.fixture
@@ -164,6 +171,124 @@ def test_painting_in_the_run_never_touches_a_key(at: Stage) -> None:
     assert (at.folder / "keys" / "hop_0001.png").read_bytes() == WHOLE[0]
     run[1].write_bytes(b"painted")
     assert (at.work.folder.path / at.work.made[0]).read_bytes() == b"painted"
+
+
+@pytest.mark.parametrize("target", ALONE)
+def test_what_stands_in_the_scene_is_hidden_before_its_first_frame(at: Stage, target: str) -> None:
+    generate(at, target)
+    (thing,) = [o for o in bpy.data.objects if "tweencel_job" in o]
+    hidden = []
+    for frame in (1, 4, 5, 8):
+        at.scene.frame_set(frame)
+        hidden.append((thing.hide_render, thing.hide_viewport))
+    assert hidden == [(True, True)] * 2 + [(False, False)] * 2
+
+
+def move_camera(at: Stage, kind: str = "PERSP") -> Any:
+    camera = at.scene.camera
+    camera.location, camera.rotation_euler = (3.0, -6.0, 2.0), (1.2, 0.1, 0.4)
+    camera.data.type, camera.data.shift_x = kind, 0.1
+    at.scene.render.resolution_x, at.scene.render.resolution_y = 80, 40
+    bpy.context.view_layer.update()
+    return camera
+
+
+def corners(at: Stage, target: str) -> list[tuple[float, float, float]]:
+    """Where the picture's corners are in the camera's picture: 0 to 1, and the distance."""
+    (thing,) = [o for o in bpy.data.objects if "tweencel_job" in o]
+    bpy.context.view_layer.update()
+    if target == "PLANE":
+        own = [vertex.co for vertex in thing.data.vertices]
+    else:
+        half = thing.empty_display_size / 2
+        own = [Vector((x * half, y * half / 2, 0)) for x in (-1, 1) for y in (-1, 1)]
+    places = [thing.matrix_world @ corner for corner in own]
+    seen = [world_to_camera_view(at.scene, at.scene.camera, place) for place in places]
+    return [tuple(round(value, 3) for value in corner) for corner in seen]
+
+
+@pytest.mark.parametrize("target", ALONE)
+@pytest.mark.parametrize("kind", ["PERSP", "ORTHO"])
+def test_a_picture_may_fill_the_cameras_view_and_goes_along_with_it(
+    at: Stage, target: str, kind: str
+) -> None:
+    camera = move_camera(at, kind)
+    at.scene.cursor.location = (0, 0, 1)
+    at.settings.standing = "FILLING"
+    generate(at, target)  # the keys have twice as many pixels across
+    for _ in range(2):
+        seen = corners(at, target)
+        assert sorted({corner[:2] for corner in seen}) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        assert len({corner[2] for corner in seen}) == 1
+        camera.location.x += 1
+
+
+@pytest.mark.parametrize("target", ALONE)
+def test_a_picture_may_face_the_camera_at_the_cursor(at: Stage, target: str) -> None:
+    move_camera(at)
+    at.scene.cursor.location = (0.5, 0, 1)
+    at.settings.standing = "FACING"
+    generate(at, target)
+    seen = corners(at, target)
+    assert len({corner[2] for corner in seen}) == 1, "all corners are equally far away"
+    (thing,) = [o for o in bpy.data.objects if "tweencel_job" in o]
+    assert tuple(thing.location) == (0.5, 0, 1)
+
+
+def test_without_a_camera_no_picture_can_face_it(at: Stage) -> None:
+    at.scene.camera = None
+    at.settings.standing = "FACING"
+    at.settings.target = "PLANE"
+    at.add_keys(5, 8)
+    with pytest.raises(RuntimeError, match="no camera that the picture could face"):
+        bpy.ops.tweencel.generate()
+
+
+@pytest.mark.parametrize(
+    ("space", "target"),
+    [("SEQUENCE_EDITOR", "VSE"), ("VIEW_3D", "CAMERA"), ("IMAGE_EDITOR", "IMAGE")],
+)
+def test_the_usual_result_suits_the_editor(at: Stage, space: str, target: str) -> None:
+    assert at.settings.target == "AUTO"
+    with editor(space):
+        assert generation.target_in(bpy.context) == target
+        at.settings.target = "FILES"
+        assert generation.target_in(bpy.context) == "FILES"
+
+
+def test_an_image_alone_is_kept_until_it_is_used(at: Stage) -> None:
+    generate(at, "IMAGE")
+    assert until_ended(at) is JobStage.DONE
+    name = image().name
+    bpy.ops.wm.open_mainfile(filepath=str(at.save()))
+    assert image().name == name
+    assert run_of(at) == WHOLE
+
+
+def test_renders_of_the_3d_view_lie_before_the_scene_and_can_be_made_again(at: Stage) -> None:
+    at.scene.render.engine = "BLENDER_WORKBENCH"
+    at.scene.render.resolution_x, at.scene.render.resolution_y = 64, 36
+    sources_of(at.scene).view_times, sources_of(at.scene).frame_list = "LIST", "1, 4"
+    with editor("VIEW_3D") as space:
+        assert bpy.ops.tweencel.generate() == {"FINISHED"}
+        assert until_ended(at) is JobStage.DONE
+        (back,) = at.scene.camera.data.background_images
+        assert (back.image, back.display_depth) == (image(), "FRONT")
+        space.region_3d.view_perspective = "CAMERA"
+        assert results.chosen(bpy.context).owner == image()
+
+
+def test_a_key_that_is_painted_over_is_seen_in_the_run(at: Stage) -> None:
+    generate(at, "PLANE")
+    assert until_ended(at) is JobStage.DONE
+    key = at.work.order.keys[1]
+    key.write_bytes(png(grey=222))
+    at.pump(lambda: run_of(at)[3] == png(grey=222), 10)
+    assert run_of(at)[:3] == WHOLE[:3]
+    key.unlink()
+    time.sleep(1.1)
+    live.beat()
+    assert run_of(at)[3] == png(grey=222), "a key that is away for a moment stays shown"
 
 
 def test_a_plane_is_hidden_before_its_first_frame_and_a_cycle_never(at: Stage) -> None:

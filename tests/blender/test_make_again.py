@@ -445,6 +445,7 @@ def test_what_was_rendered_is_rendered_anew_from_wherever_it_is_made_again(at: S
     at.scene.render.engine = "BLENDER_WORKBENCH"
     at.scene.render.resolution_x, at.scene.render.resolution_y = 64, 48
     at.settings.fill, at.settings.count = False, 2
+    at.settings.target = "VSE"
     sources_of(at.scene).view_times = "LIST"
     sources_of(at.scene).frame_list = "1, 5, 11"
     with editor("VIEW_3D"):

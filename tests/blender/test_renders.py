@@ -312,6 +312,22 @@ def test_drawings_come_alone_with_alpha_and_layer_by_layer(tmp_path: Path) -> No
     assert (pixels(whole.path)[27, 48:] == 0).all(), "the artist has hidden it"
 
 
+def test_drawings_keep_their_colours_whatever_light_falls_on_them(tmp_path: Path) -> None:
+    scene = small(bpy.context.scene)
+    add_camera(scene)
+    drawn = add_drawing(scene)
+    drawn.use_grease_pencil_lights = True
+    for layer in drawn.data.layers:
+        layer.use_lights = True
+    light = bpy.data.lights.new("dim", "SUN")
+    light.energy, light.color = 0.1, (0, 0, 1)
+    scene.collection.objects.link(bpy.data.objects.new("dim", light))
+    (made,) = renders.grease_pencil_frames(scene, [drawn], [1], tmp_path, "ink", layers=["left"])
+    seen = pixels(made.path)
+    assert set(map(tuple, seen[seen[..., 3] == 255])) == {(255, 0, 0, 255)}
+    assert drawn.use_grease_pencil_lights
+
+
 def test_line_art_is_refused_because_it_needs_the_other_objects(tmp_path: Path) -> None:
     scene = small(bpy.context.scene)
     add_camera(scene)

@@ -50,7 +50,7 @@ def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     blender_addon.register()
     at = Stage(tmp_path)
     at.settings.folder = str(tmp_path / "out")
-    at.settings.engine = "crossfade"
+    at.settings.engine, at.settings.target = "crossfade", "VSE"
     start(at)
     try:
         yield at
