@@ -40,6 +40,8 @@ class AskedLoop:
     scene: str
     """Where the result goes."""
     target: str
+    standing: str
+    in_front: bool
     source: LoopSource
     engine: EngineSpec
     folder: Folder
@@ -79,7 +81,9 @@ def asked(
     scene = vse.editing_scene(context)
     settings, loop = settings_of(scene), loop_of(capture.scene_of(context))
     span = range(source.start, max(source.end, source.start + loop.length))
-    _require_place(context, settings.target, source, span)
+    target = generation.target_in(context)
+    image_targets.require(target, context.scene, settings.standing)
+    _require_place(context, target, source, span)
     params = param_props.values(settings, engine)
     shot = Shot(name=f"{source.name} loop", keys=())
     folder = generation.folder_for(context, parent, shot, engine)
@@ -90,8 +94,10 @@ def asked(
             inputs.mkdir(parents=True)
         first = source.takes[0](inputs)
         made = AskedLoop(
-            scene=scene.name if settings.target == STRIP else context.scene.name,
-            target=settings.target,
+            scene=scene.name if target == STRIP else context.scene.name,
+            target=target,
+            standing=settings.standing,
+            in_front=capture.editor_of(context) == "VIEW3D",
             source=source,
             engine=engine,
             folder=folder,
@@ -113,7 +119,6 @@ def asked(
 def _require_place(
     context: bpy.types.Context, target: str, source: LoopSource, span: range
 ) -> None:
-    image_targets.require(target, context.scene)
     if target != STRIP:
         return
     scene = vse.editing_scene(context)

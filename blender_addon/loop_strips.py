@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import bpy
 
 from . import timeline, vse
+from .stand_in import stand_in
 from .timeline import Label
 from .timeline_mark import LOOP, OPEN, PROVENANCE, is_loop, job_of
 
@@ -47,17 +48,16 @@ def place(
 ) -> Any:
     """Make the strip that shows `names` again and again, in the frames of `span`.
 
-    Raises NoRoom; then nothing was made.
+    Raises NoRoom, BadImage, MissingFile or DiskFull; then nothing was made.
     """
     level = vse.open_level(scene)
     channel = timeline.free_channel(scene, look.above, span.start, span.stop)
-    strip = level.strips.new_image(
-        name=look.name,
-        filepath=str(folder / names[0]),
-        channel=channel,
-        frame_start=span.start,
-    )
+    with stand_in(folder / names[0], folder) as path:  # see timeline.place
+        strip = level.strips.new_image(
+            name=look.name, filepath=str(path), channel=channel, frame_start=span.start
+        )
     strip.directory = timeline.folder_path(folder)
+    strip.elements[0].filename = names[0]
     _repeat(strip, names, max(_LEAST, _CYCLES * len(names), 2 * len(span)))
     vse.set_end(strip, span.stop)
     model = level.strips.get(look.model)

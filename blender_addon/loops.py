@@ -166,6 +166,8 @@ class Loops:
                 len(names),
                 cycle=True,
                 colourspace=asking.source.colourspace,
+                standing=asking.standing,
+                in_front=asking.in_front,
             )
             record = work.folder.path / PROVENANCE
             marks = image_targets.marks_of(job, engine, generated, record) | {LOOP: len(names)}

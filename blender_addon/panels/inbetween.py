@@ -40,7 +40,7 @@ class TWEENCEL_PT_inbetween(Sidebar, bpy.types.Panel):
         _draw_source(layout, context, settings)
         _draw_engine(layout, context, settings)
         column = settings_column(layout)
-        _draw_target(column, context, settings)
+        draw_target(column, context, settings)
         column.prop(settings, "folder")
         column.prop(settings, "template")
         if _several(context, settings):
@@ -75,7 +75,10 @@ def source_lines(context: bpy.types.Context, settings: Any) -> tuple[Shot | None
         return shot, [*error_lines(glance.tell(context, problem)), *notes]
 
 
-def _draw_target(column: Any, context: bpy.types.Context, settings: Any) -> None:
+def draw_target(
+    column: Any, context: bpy.types.Context, settings: Any, *, keys: bool = True
+) -> None:
+    """What shows the frames. `keys`: whether there are any that may be hidden."""
     column.prop(settings, "target")
     target = generation.target_in(context)
     if settings.target == "AUTO" and target != "VSE":
@@ -83,7 +86,7 @@ def _draw_target(column: Any, context: bpy.types.Context, settings: Any) -> None
         column.label(text=items[target].name, icon="FORWARD")
     if target in ("PLANE", "GP_REFERENCE"):
         column.prop(settings, "standing")
-    if target == "VSE" and capture.editor_of(context) == "VSE":
+    if keys and target == "VSE" and capture.editor_of(context) == "VSE":
         column.prop(settings, "hide_keys")
 
 

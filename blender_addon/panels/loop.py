@@ -17,6 +17,7 @@ from ..loop_props import active_region, loop_of
 from ..loops import CLIP, STILL
 from ..properties import settings_of
 from ..wording import Line, engine_label, engine_lines, error_lines, loop_summary, plural
+from .inbetween import draw_target
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 from .source import draw_layer
 
@@ -40,7 +41,7 @@ class TWEENCEL_PT_loop(Sidebar, bpy.types.Panel):
         column.prop(loop, "length")
         _draw_engine(layout, context, loop, settings, kind)
         column = settings_column(layout)
-        column.prop(settings, "target")
+        draw_target(column, context, settings, keys=False)
         column.prop(settings, "folder")
         if warning := timeline.view_warning(scene):
             draw_lines(layout, context, [Line(warning, "INFO")])
