@@ -352,10 +352,18 @@ def pytest_in_blender(
     backend = dev(session)
     python = bpy_environment(session, blender)
     tweencel = backend.tool("tweencel")
+    small = reports / "small.ckpt"
+    command = backend.command("-m", "tests.weights.small", small)
+    require(
+        session,
+        run(session, "making a small checkpoint", command, limit=RUN_LIMIT) == 0,
+        "no torch",
+    )
     told = {
         **(variables or {}),
         "TWEENCEL_BLENDER": blender.version,
         "TWEENCEL_EXECUTABLE": tweencel,
+        "TWEENCEL_SMALL_CHECKPOINT": str(small),
     }
     if python.launch:
         told |= {"TWEENCEL_ON_HOST": tweencel, "TWEENCEL_EXECUTABLE": "/usr/local/bin/tweencel"}
@@ -365,6 +373,7 @@ def pytest_in_blender(
         pytest(session, python, reports / f"{module.stem}.xml", module, *options, variables=told)
         for module in modules
     ]
+    small.unlink()
     return all(results)
 
 

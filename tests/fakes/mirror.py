@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import threading
 import time
@@ -134,9 +136,32 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def file(name: str, content: bytes, *urls: str, digest: bool = True) -> dict[str, object]:
+    """A published file, as a catalogue has it."""
+    told = {"sha256": sha256(content)} if digest else {}
+    return {"name": name, "urls": urls, "size": len(content), "exact": True, **told}
+
+
+def offer(*files: dict[str, object], name: str = "tooncrafter", **other: str) -> dict[str, object]:
+    """An offer, as a catalogue has it."""
+    return {
+        "name": name,
+        "gives": "tooncrafter",
+        "title": "A narrow ToonCrafter",
+        "form": "tooncrafter",
+        "files": files,
+        "page": "https://narrow.example",
+        "licence": "CC0-1.0",
+        "licence_url": "https://creativecommons.org/publicdomain/zero/1.0",
+        **other,
+    }
+
+
 def write_catalogue(folder: Path, *offers: dict[str, object]) -> None:
     """A catalogue of its own for a folder of weights."""
-    import json
-
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "catalogue.json").write_text(json.dumps(offers))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from functools import cache
 
@@ -12,16 +11,19 @@ from safetensors.torch import save
 
 from backend.models.files import SIZES
 from backend.models.tooncrafter.sizes import dump
+from tests.fakes.mirror import file, offer, sha256
 from tests.parity.test_tooncrafter_weights import made
 from tests.parity.tooncrafter import NARROW
+
+__all__ = ["checkpoint", "file", "offer", "repack", "sha256"]
 
 
 @cache
 def checkpoint(sketch: bool = False) -> bytes:
     """As torch saves it."""
-    file = io.BytesIO()
-    torch.save({SIZES: dump(NARROW), "state_dict": made(sketch)}, file)
-    return file.getvalue()
+    saved = io.BytesIO()
+    torch.save({SIZES: dump(NARROW), "state_dict": made(sketch)}, saved)
+    return saved.getvalue()
 
 
 @cache
@@ -31,31 +33,6 @@ def repack() -> tuple[bytes, bytes]:
     weights = made()
     rest = {k: v.half() for k, v in weights.items() if not k.startswith(towers)}
     clip = {k.split(".model.", 1)[1]: v for k, v in weights.items() if k.startswith(towers)}
-    file = io.BytesIO()
-    torch.save(clip, file)
-    return save(rest, {SIZES: dump(NARROW)}), file.getvalue()
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def file(name: str, content: bytes, *urls: str, digest: bool = True) -> dict[str, object]:
-    """A published file, as a catalogue has it."""
-    told = {"sha256": sha256(content)} if digest else {}
-    return {"name": name, "urls": urls, "size": len(content), "exact": True, **told}
-
-
-def offer(*files: dict[str, object], name: str = "tooncrafter", **other: str) -> dict[str, object]:
-    """An offer, as a catalogue has it."""
-    return {
-        "name": name,
-        "gives": "tooncrafter",
-        "title": "A narrow ToonCrafter",
-        "form": "tooncrafter",
-        "files": files,
-        "page": "https://narrow.example",
-        "licence": "CC0-1.0",
-        "licence_url": "https://creativecommons.org/publicdomain/zero/1.0",
-        **other,
-    }
+    saved = io.BytesIO()
+    torch.save(clip, saved)
+    return save(rest, {SIZES: dump(NARROW)}), saved.getvalue()
