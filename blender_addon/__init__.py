@@ -11,6 +11,7 @@ def _rooms() -> list[ModuleType]:
     from . import (
         keymap,
         live,
+        loop_player,
         loop_props,
         operators,
         panels,
@@ -26,6 +27,7 @@ def _rooms() -> list[ModuleType]:
         source_props,
         loop_props,
         thumbnails,
+        loop_player,
         live,
         operators,
         panels,

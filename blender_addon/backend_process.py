@@ -27,7 +27,7 @@ IDLE_EXIT_MINUTES = 30
 PATIENCE = 60.0
 """Seconds until a backend that has said nothing counts as failed."""
 _NAME = "tweencel.exe" if sys.platform == "win32" else "tweencel"
-_FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
+FOREIGN = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP")
 """Blender's or a studio's Python settings are wrong for the backend's own Python."""
 
 
@@ -128,7 +128,7 @@ class LocalBackend:
 
 
 def _start(program: Path, log: Path) -> subprocess.Popen[bytes]:
-    environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
+    environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         try:

@@ -571,6 +571,7 @@ class Live:
 
     def close(self) -> None:
         """End the line. A backend that we started goes on until it has been idle."""
+        self.loops.close()
         prefetch.release()
         self.session.close()
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pressing Make Loop asks for: from selection and settings to an order. It talks to nobody.
+"""What is asked for when a loop is wanted: from selection and settings to an order.
 
+It talks to nobody.
 The pictures of a run may have to be rendered, one in each step of `take`; masks and strokes are
 read when the button is pressed.
 """
@@ -8,6 +9,7 @@ read when the button is pressed.
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,11 +20,12 @@ import bpy
 
 from protocol.engines import EngineSpec
 from protocol.errors import NoRoom
+from protocol.jobs import Task
 from protocol.params import Value
 
 from . import capture, generation, image_targets, param_props, remembered, timeline, vse
 from .capture import LoopSource
-from .loop_orders import Moving, clip_task, still_task
+from .loop_orders import Moving, clip_task, seam_task, still_task
 from .loop_props import loop_of
 from .properties import settings_of
 from .shot import Shot
@@ -39,22 +42,24 @@ class AskedLoop:
 
     scene: str
     """Where the result goes."""
-    target: str
-    standing: str
-    in_front: bool
     source: LoopSource
     engine: EngineSpec
     folder: Folder
     length: int
-    span: range
-    """Where the result is seen on the timeline."""
     params: Mapping[str, Value]
     seed: int
     size: Size
     frames: list[Path]
+    layer: bool
     settings: dict[str, Any]
     """The panel's settings as they are, for the record."""
     moving: list[Moving] = field(default_factory=list)
+    in_front: bool = False
+    """As image_targets.Sequence; likewise `standing`."""
+    standing: str = ""
+    target: str = FILES
+    span: range = range(0)
+    """Where the result is seen on the timeline."""
 
     @property
     def is_exr(self) -> bool:
@@ -79,39 +84,71 @@ def asked(
     Raises any TweencelError; then nothing is left.
     """
     scene = vse.editing_scene(context)
-    settings, loop = settings_of(scene), loop_of(capture.scene_of(context))
-    span = range(source.start, max(source.end, source.start + loop.length))
+    settings, length = settings_of(scene), loop_of(capture.scene_of(context)).length
+    end = source.end if source.editor == "VSE" else scene.frame_end + 1
+    span = range(source.start, max(end, source.start + length))
     target = generation.target_in(context)
     image_targets.require(target, context.scene, settings.standing)
     _require_place(context, target, source, span)
-    params = param_props.values(settings, engine)
     shot = Shot(name=f"{source.name} loop", keys=())
     folder = generation.folder_for(context, parent, shot, engine)
+    made = _begun(context, source, engine, folder, 0)
+    made.target, made.span, made.standing = target, span, settings.standing
+    if target != STRIP:
+        made.scene = context.scene.name
+    return made
+
+
+def asked_aside(
+    context: bpy.types.Context,
+    source: LoopSource,
+    engine: EngineSpec,
+    parent: Path,
+    longest_side: int = 0,
+) -> AskedLoop:
+    """The same for what is not kept: a preview, or a question. Pictures whose longer side has more
+    than `longest_side` pixels are made smaller; 0: as they are."""
+    folder = Folder.make(parent, source.name)
+    return _begun(context, source, engine, folder, longest_side)
+
+
+def _begun(
+    context: bpy.types.Context,
+    source: LoopSource,
+    engine: EngineSpec,
+    folder: Folder,
+    longest_side: int,
+) -> AskedLoop:
+    whose, settings = capture.scene_of(context), settings_of(vse.editing_scene(context))
+    loop = loop_of(whose)
     inputs = folder.path / INPUTS
     with contextlib.ExitStack() as undo:
         undo.callback(folder.discard, also_parent=True)
+        params = param_props.values(settings, engine)
         with writing(inputs):
             inputs.mkdir(parents=True)
         first = source.takes[0](inputs)
+        full = capture.size_of(first)
+        scale = min(1.0, longest_side / max(full)) if longest_side else 1.0
+        size = (max(1, round(full[0] * scale)), max(1, round(full[1] * scale)))
+        if scale < 1:
+            first = capture.smaller(first, size, inputs)
         made = AskedLoop(
-            scene=scene.name if target == STRIP else context.scene.name,
-            target=target,
-            standing=settings.standing,
-            in_front=capture.editor_of(context) == "VIEW3D",
+            scene=vse.editing_scene(context).name,
             source=source,
             engine=engine,
             folder=folder,
             length=loop.length,
-            span=span,
             params=params,
             seed=settings.seed,
-            size=capture.size_of(first),
+            size=size,
             frames=[first],
+            layer=loop.layer,
+            in_front=capture.editor_of(context) == "VIEW3D",
             settings=remembered.plain(loop, frozenset(("active",))),
         )
         if loop.regions or not source.is_run:
-            whose = capture.scene_of(context)
-            made.moving = capture.marked(whose, made.size, inputs, folder.name)
+            made.moving = capture.marked(whose, size, inputs, folder.name, scale=scale)
         undo.pop_all()
     return made
 
@@ -138,31 +175,56 @@ def take(asking: AskedLoop) -> Iterator[None]:
 
 
 def order_of(asking: AskedLoop) -> Order:
-    """The order, once all pictures are files."""
+    """The order of a loop, once all pictures are files."""
+    files, task = _loop(asking, asking.length, asking.layer)
+    shown = {
+        "start": asking.span.start,
+        "stop": asking.span.stop,
+        "first": _first(asking),
+        "exr": asking.is_exr,
+    }
+    facts = {"target": asking.target, "loop": shown, "loop_settings": asking.settings}
+    return _order(asking, files, task, facts)
+
+
+def preview_of(asking: AskedLoop, most: int) -> Order:
+    """The order of a preview with `most` frames at the most; what is fewer moves the farther in
+    each. The record says how many frames of the loop each of them stands for."""
+    step = max(1, math.ceil(asking.length / most))
+    length = max(2, round(asking.length / step))
+    step = asking.length / length
+    asking.moving = [
+        one._replace(speed=one.speed * step, period=one.period / step) for one in asking.moving
+    ]
+    files, task = _loop(asking, length, layer=False)
+    return _order(asking, files, task, {"preview": {"step": step}})
+
+
+def seam_of(asking: AskedLoop, shortest: int, longest: int) -> Order:
+    """The order of what each length would cost."""
+    masks = [moving.mask for moving in asking.moving]
+    files, task = seam_task(asking.frames, masks, shortest, longest)
+    return _order(asking, files, task, {"seam": True})
+
+
+def _loop(asking: AskedLoop, length: int, layer: bool) -> tuple[tuple[Path, ...], Task]:
     if asking.source.is_run:
         masks = [moving.mask for moving in asking.moving]
-        files, task = clip_task(asking.frames, masks, asking.length)
-    else:
-        files, task = still_task(asking.frames[0], asking.moving, asking.length)
+        return clip_task(asking.frames, masks, length, layer=layer)
+    return still_task(asking.frames[0], asking.moving, length, layer=layer)
+
+
+def _order(asking: AskedLoop, files: tuple[Path, ...], task: Task, facts: dict[str, Any]) -> Order:
     return Order(
         files=files,
         task=task,
-        numbers=tuple(range(asking.length)),
+        numbers=tuple(range(len(task.slots()))),
         engine=asking.engine,
         parent=asking.folder.path.parent,
         name=asking.source.name,
         params=asking.params,
         seed=asking.seed,
-        facts={
-            "target": asking.target,
-            "loop": {
-                "start": asking.span.start,
-                "stop": asking.span.stop,
-                "first": _first(asking),
-                "exr": asking.is_exr,
-            },
-            "loop_settings": asking.settings,
-        },
+        facts=facts,
     )
 
 

@@ -26,15 +26,21 @@ class Moving(NamedTuple):
     period: float = 0.0
 
 
-def still_task(still: Path, regions: Sequence[Moving], length: int) -> tuple[Files, StillLoop]:
+def still_task(
+    still: Path, regions: Sequence[Moving], length: int, *, layer: bool = False
+) -> tuple[Files, StillLoop]:
     """The files and the draft of a loop from a still."""
     files, names = called((still, *(region.mask for region in regions)))
     moving = tuple(Region(**{**one._asdict(), "mask": names[one.mask]}) for one in regions)
-    return files, StillLoop(still=names[still], regions=moving, length=length)
+    return files, StillLoop(still=names[still], regions=moving, length=length, layer=layer)
 
 
 def clip_task(
-    frames: Sequence[Path], masks: Sequence[Path], length: int, start: int | None = None
+    frames: Sequence[Path],
+    masks: Sequence[Path],
+    length: int,
+    *,
+    layer: bool = False,
 ) -> tuple[Files, ClipLoop]:
     """The files and the draft of a loop from a run of frames."""
     files, names = called((*frames, *masks))
@@ -42,7 +48,7 @@ def clip_task(
         frames=tuple(names[frame] for frame in frames),
         masks=tuple(names[mask] for mask in masks),
         length=length,
-        start=start,
+        layer=layer,
     )
     return files, task
 

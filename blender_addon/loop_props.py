@@ -127,6 +127,16 @@ class TWEENCEL_PG_loop(bpy.types.PropertyGroup):
         min=2,
         max=100_000,
     )
+    layer: BoolProperty(
+        name="Layer",
+        description="Only what moves, with alpha, to be laid over the picture",
+    )
+    shortest: IntProperty(
+        name="Shortest", description="The shortest loop to try", default=12, min=2, max=100_000
+    )
+    longest: IntProperty(
+        name="Longest", description="The longest loop to try", default=96, min=2, max=100_000
+    )
     regions: CollectionProperty(type=TWEENCEL_PG_region)
     active: IntProperty(name="Region", description="The region whose settings are shown")
     engine: StringProperty(name="Engine", description="What makes the loop")

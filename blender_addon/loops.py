@@ -4,28 +4,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from protocol.engines import EngineSpec
-from protocol.errors import TweencelError, UnknownEngine
+from protocol.errors import BadInput, TweencelError, UnknownEngine
 from protocol.jobs import Inbetween
 
-from . import image_targets, loop_asking, loop_strips, provenance
+from . import image_targets, loop_asking, loop_player, loop_strips, provenance
+from .exports import Export
 from .exposed import Run
 from .ledger import ENDED
 from .loop_asking import FILES, STRIP, AskedLoop
 from .loop_strips import Look
+from .seams import Seam, read_seam
 from .session import Session
 from .storage import EXR_SUFFIX, PROVENANCE
 from .timeline import Label
 from .timeline_mark import LOOP, OPEN, job_of
 from .work import Work
 
-STILL, CLIP = "still_loop", "clip_loop"
+STILL, CLIP, SEAM = "still_loop", "clip_loop", "seam_plot"
+_MADE = {STILL: "makes loops of stills", CLIP: "makes loops of runs of frames", SEAM: "plots seams"}
+_PREVIEW_SIDE, _PREVIEW_FRAMES = 512, 24
+"""Of a preview: pixels of its longer side, and the most frames."""
 
 
 class Loops:
@@ -33,8 +39,14 @@ class Loops:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._taking: tuple[AskedLoop, Iterator[None]] | None = None
+        self._taking: tuple[AskedLoop, Iterator[None], Callable[[AskedLoop], Work]] | None = None
         self._runs: dict[str, Run] = {}
+        self.previewed: Work | None = None
+        self.seam: Seam | None = None
+        """The last answer to `measure`."""
+        self.exporting: Export | None = None
+        self.exported: Path | None = None
+        """What was written last."""
 
     # Engines --------------------------------------------------------------------------------------
 
@@ -55,9 +67,8 @@ class Loops:
         wanted = self.usual(kind, chosen)
         engine = next((one for one in self.engines(kind) if one.id == wanted), None)
         if engine is None:
-            what = "stills" if kind == STILL else "runs of frames"
             raise UnknownEngine(
-                f"This backend has no engine that makes loops of {what}.",
+                f"This backend has no engine that {_MADE[kind]}.",
                 fix="Connect to another backend, or update this one.",
             )
         if engine.unavailable:
@@ -76,16 +87,59 @@ class Loops:
         self._session.require_backend()
         engine = self.engine_of(CLIP if source.is_run else STILL, chosen)
         asking = loop_asking.asked(context, source, engine, parent)
+        return self._take(asking, self._make)
+
+    def preview(self, context: bpy.types.Context, chosen: str, parent: Path) -> Work | None:
+        """Make a small loop of the selected picture, which is shown in the panel only.
+
+        As `generate`; but raises BadInput for a run of frames.
+        """
+        source = loop_asking.source_of(context)
+        self._session.require_backend()
+        if source.is_run:
+            raise BadInput(
+                "A run of frames has no preview.", fix="Find the best length, or make the loop."
+            )
+        engine = self.engine_of(STILL, chosen)
+        self.drop_preview()
+        asking = loop_asking.asked_aside(context, source, engine, parent, _PREVIEW_SIDE)
+        return self._take(asking, self._preview)
+
+    def measure(
+        self, context: bpy.types.Context, chosen: str, parent: Path, lengths: tuple[int, int]
+    ) -> Work | None:
+        """Ask what a loop of each length would cost; `seam` tells it then.
+
+        As `generate`; but raises BadInput for a single picture.
+        """
+        source = loop_asking.source_of(context)
+        self._session.require_backend()
+        if not source.is_run:
+            raise BadInput(
+                "One picture loops with any length.", fix="Select a strip with several frames."
+            )
+        engine = self.engine_of(SEAM, chosen)
+        asking = loop_asking.asked_aside(context, source, engine, parent)
+        self.seam = None
+
+        def ask(asking: AskedLoop) -> Work:
+            longest = min(lengths[1], len(asking.frames))
+            order = loop_asking.seam_of(asking, min(lengths[0], longest), longest)
+            return self._session.generate(order, folder=asking.folder)
+
+        return self._take(asking, ask)
+
+    def _take(self, asking: AskedLoop, then: Callable[[AskedLoop], Work]) -> Work | None:
         self.stop_taking()
         steps = loop_asking.take(asking)
-        if asking.left and source.slow:
-            self._taking = asking, steps
+        if asking.left and asking.source.slow:
+            self._taking = asking, steps, then
             return None
         with contextlib.ExitStack() as undo:
             undo.callback(asking.folder.discard, also_parent=True)
             for _ in steps:
                 pass
-            work = self._order(asking)
+            work = then(asking)
             undo.pop_all()  # it is the job's folder now
         return work
 
@@ -106,12 +160,14 @@ class Loops:
     @property
     def busy(self) -> bool:
         """Whether beats should come quickly."""
-        return self._taking is not None
+        playing = loop_player.get().playing
+        return self._taking is not None or self.exporting is not None or playing
 
     @property
     def state(self) -> object:
         """Something else when a panel must be drawn anew."""
-        return self.taken
+        export = self.exporting is not None, self.exported
+        return self.taken, self.seam, self.previewed and len(self.previewed.made), export
 
     def step(self) -> None:
         """What a beat does: take the next picture, lengthen loops that were dragged.
@@ -120,17 +176,20 @@ class Loops:
         """
         if not _is_dragging():
             loop_strips.stretch()
+        loop_player.get().tick()
+        self._dismiss()
+        self._poll_export()
         if self._taking is None:
             return
-        asking, steps = self._taking
+        asking, steps, then = self._taking
         with contextlib.ExitStack() as undo:
             undo.callback(self.stop_taking)
             if next(steps, self) is self:
-                self._order(asking)
+                then(asking)
                 self._taking = None
             undo.pop_all()
 
-    def _order(self, asking: AskedLoop) -> Work:
+    def _make(self, asking: AskedLoop) -> Work:
         work = self._session.generate(loop_asking.order_of(asking), folder=asking.folder)
         try:
             self._place(asking, work)
@@ -138,6 +197,65 @@ class Loops:
             self._session.fail(work.job.id, problem)
             raise
         return work
+
+    # What is not kept -----------------------------------------------------------------------------
+
+    def _preview(self, asking: AskedLoop) -> Work:
+        order = loop_asking.preview_of(asking, _PREVIEW_FRAMES)
+        self.previewed = self._session.generate(order, folder=asking.folder)
+        return self.previewed
+
+    def export(self, export: Export) -> None:
+        """Follow an export until it has ended. Raises BadInput while another one runs."""
+        if self.exporting is not None:
+            export.stop()
+            raise BadInput(
+                f"{self.exporting.target.name} is still being written.", fix="Wait for it."
+            )
+        self.exporting, self.exported = export, None
+
+    def _poll_export(self) -> None:
+        export = self.exporting
+        if export is None:
+            return
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._forget_export)
+            if export.poll():
+                self.exported = export.target
+                self.exporting = None
+            undo.pop_all()
+
+    def _forget_export(self) -> None:
+        self.exporting = None
+
+    def close(self) -> None:
+        """End what would be left without an end."""
+        self.stop_taking()
+        if self.exporting is not None:
+            self.exporting.stop()
+
+    def drop_preview(self) -> None:
+        """Show no preview any more, and remove its files."""
+        work, self.previewed = self.previewed, None
+        if work is None:
+            return
+        if not work.job.stage.ended:
+            self._session.cancel(work.job.id)
+        shutil.rmtree(work.folder.path, ignore_errors=True)
+
+    def _dismiss(self) -> None:
+        """What is asked aside is in no list once it is there."""
+        for work in list(self._session.works.values()):
+            aside = _aside(work)
+            if not aside or not work.job.stage.ended or work.job.error is not None:
+                continue
+            if aside == "seam" and work.made:
+                self.seam = read_seam(work.folder.path / work.made[0])
+            self._session.dismiss(work.job.id)
+            if work is not self.previewed:
+                shutil.rmtree(work.folder.path, ignore_errors=True)
+
+    # Results --------------------------------------------------------------------------------------
 
     def _place(self, asking: AskedLoop, work: Work) -> None:
         scene = bpy.data.scenes.get(asking.scene) or bpy.context.scene
@@ -172,8 +290,6 @@ class Loops:
             record = work.folder.path / PROVENANCE
             marks = image_targets.marks_of(job, engine, generated, record) | {LOOP: len(names)}
             image_targets.place(asking.target, scene, shown, marks)
-
-    # Results --------------------------------------------------------------------------------------
 
     def resumed(self, work: Work) -> bool:
         """An earlier Blender began it. Gives whether it is one of ours."""
@@ -227,6 +343,11 @@ def names_of(work: Work) -> list[str]:
         name = work.made.get(slot, name)
         names.append(name)
     return names
+
+
+def _aside(work: Work) -> str:
+    """What a job is that is made for no result; empty for others."""
+    return next((name for name in ("preview", "seam") if name in work.order.facts), "")
 
 
 def _run(work: Work) -> Run:

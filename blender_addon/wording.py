@@ -13,6 +13,7 @@ from protocol.timing import Chart, Curve, Spacing
 
 from .ledger import Job, Stage
 from .provenance import Version
+from .seams import Seam
 from .session import Contact, Session
 from .shot import GapView, Plan, Shot
 from .supply import Supply
@@ -101,6 +102,19 @@ def loop_summary(length: int, rate: float, regions: int, *, is_run: bool) -> str
     if not regions:
         moves = "everything moves" if is_run else "nothing moves yet"
     return f"A loop of {plural(length, 'frame')} ({length / rate:.1f} s); {moves}"
+
+
+def seam_lines(seam: Seam, length: int) -> list[str]:
+    """What the chosen length costs, and the best one."""
+    cost, best = seam.cost(length), seam.cost(seam.best)
+    said = "was not measured" if length not in seam.lengths else "cannot be made of these frames"
+    chosen = f"{plural(length, 'frame')}: " + (
+        f"a seam of {cost:.1f}" if cost is not None else said
+    )
+    lines = [chosen]
+    if best is not None and length != seam.best:
+        lines.append(f"Best: {plural(seam.best, 'frame')}, a seam of {best:.1f}")
+    return lines
 
 
 def gap_title(gap: GapView) -> str:

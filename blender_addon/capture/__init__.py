@@ -21,6 +21,7 @@ from .images import images_shot
 from .loop_sources import LoopSource, loop_source
 from .origin import origin_of
 from .origin import select as select_origin
+from .pictures import smaller
 from .regions import drawn_of, marked
 from .scenes import scene_shot
 from .strips import strips_shot
@@ -39,6 +40,7 @@ __all__ = [
     "select_origin",
     "selection",
     "size_of",
+    "smaller",
     "survey",
 ]
 

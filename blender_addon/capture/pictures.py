@@ -8,10 +8,13 @@ them premultiplied): those are refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from protocol.errors import BadImage, MissingFile
 
@@ -43,6 +46,45 @@ def as_png(path: Path, folder: Path) -> Path:
         return _saved(image, folder / f"{path.stem}.png")
     finally:
         bpy.data.images.remove(image)
+
+
+def smaller(path: Path, size: tuple[int, int], folder: Path) -> Path:
+    """A copy of the picture with `size` (width, height), for a preview. Raises as as_png."""
+    try:
+        image = bpy.data.images.load(str(path))
+    except RuntimeError:
+        raise MissingFile(f"{path} is not there, or is no picture.") from None
+    try:
+        image.alpha_mode = "STRAIGHT"
+        image.scale(*size)
+        return _saved(image, folder / f"{path.stem}_small.png")
+    finally:
+        bpy.data.images.remove(image)
+
+
+@contextmanager
+def resized(image: Any, size: tuple[int, int], *, only: bool) -> Iterator[Any]:
+    """The image as a copy of `size`; as it is if not `only` in that case.
+
+    `Image.copy` would lose what was painted and not saved.
+    """
+    if not only or not image.size[0]:
+        yield image
+        return
+    pixels = np.ones((image.size[0] * image.size[1], 4), np.float32)
+    flat = np.empty(len(pixels) * image.channels, np.float32)
+    image.pixels.foreach_get(flat)
+    channels = flat.reshape(len(pixels), -1)
+    pixels[:, : image.channels] = channels
+    if image.channels < 3:
+        pixels[:, :3] = channels[:, :1]
+    copy: Any = bpy.data.images.new(image.name, *image.size, alpha=True)
+    try:
+        copy.pixels.foreach_set(pixels.ravel())
+        copy.scale(*size)
+        yield copy
+    finally:
+        bpy.data.images.remove(copy)
 
 
 def is_file(image: Any) -> bool:

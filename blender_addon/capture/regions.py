@@ -19,34 +19,41 @@ from ..loop_orders import Moving  # noqa: TID252
 from ..loop_props import loop_of  # noqa: TID252
 from ..renders import Made  # noqa: TID252
 from ..strokes import Drawn, Line, Size  # noqa: TID252
+from . import pictures
 
 _WHITE = 255
 
 
-def marked(scene: bpy.types.Scene, size: Size, folder: Path, name: str) -> list[Moving]:
+def marked(
+    scene: bpy.types.Scene, size: Size, folder: Path, name: str, *, scale: float = 1.0
+) -> list[Moving]:
     """Every region of the scene's loop, on its current frame; the folder must be there.
 
-    `size` is the picture's: width, height. Raises BadInput, MissingFile or SizeMismatch.
+    `size` is the picture's: width, height, after it was made smaller by `scale`. Raises BadInput,
+    MissingFile or SizeMismatch.
     """
     regions = loop_of(scene).regions
     if not regions:
         raise BadInput("No region may move.", fix="Add a region in the panel and choose its mask.")
     return [
-        _marked(scene, region, size, folder, f"{name}_mask{number}")
+        _marked(scene, region, size, folder, f"{name}_mask{number}", scale)
         for number, region in enumerate(regions, 1)
     ]
 
 
-def _marked(scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name: str) -> Moving:
+def _marked(
+    scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name: str, scale: float
+) -> Moving:
     drawn = drawn_of(scene, region, size)
-    made = _mask(scene, region, size, folder, name)
+    made = _mask(scene, region, size, folder, name, scale)
     if drawn.areas:
         _cut_out(made.path, drawn.areas, size)
     return Moving(
         mask=made.path,
         motion=region.motion or "auto",
         strokes=tuple(
-            Stroke(line=_points(line), speed=_pace(region, thick)) for line, thick in drawn.strokes
+            Stroke(line=_points(line), speed=_pace(region, thick, scale))
+            for line, thick in drawn.strokes
         ),
         anchors=tuple(map(_points, drawn.anchors)),
         speed=region.speed,
@@ -54,8 +61,10 @@ def _marked(scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name:
     )
 
 
-def _pace(region: Any, thick: float) -> float:
-    return min(10_000.0, max(0.001, region.pace * (thick if region.by_thickness else 1.0)))
+def _pace(region: Any, thick: float, scale: float) -> float:
+    """Pixels per frame."""
+    pace = region.pace * scale * (thick if region.by_thickness else 1.0)
+    return min(10_000.0, max(0.001, pace))
 
 
 def drawn_of(scene: bpy.types.Scene, region: Any, size: Size) -> Drawn:
@@ -73,9 +82,11 @@ def drawn_of(scene: bpy.types.Scene, region: Any, size: Size) -> Drawn:
     return Drawn()
 
 
-def _mask(scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name: str) -> Made:
+def _mask(
+    scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name: str, scale: float
+) -> Made:
     frames = [scene.frame_current]
-    soft: dict[str, Any] = {"feather": region.feather, "invert": region.invert}
+    soft: dict[str, Any] = {"feather": region.feather * scale, "invert": region.invert}
     match region.mask_kind:
         case "ALL":
             path = folder / f"{name}.png"
@@ -91,7 +102,12 @@ def _mask(scene: bpy.types.Scene, region: Any, size: Size, folder: Path, name: s
         case _:
             image = _chosen(region.mask_image, "image for the mask")
             alpha = region.mask_kind == "ALPHA"
-            making = masks.image_frames(image, frames, size, folder, name, alpha=alpha, **soft)
+            with pictures.resized(image, size, only=scale < 1) as fitting:
+                making = masks.image_frames(
+                    fitting, frames, size, folder, name, alpha=alpha, **soft
+                )
+                (made,) = masks.finished(making)
+            return made
     (made,) = masks.finished(making)
     return made
 

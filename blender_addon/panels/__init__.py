@@ -10,9 +10,11 @@ from . import (
     inbetween,
     jobs,
     loop,
+    loop_looks,
     main_menu,
     presets,
     result,
+    seam_chart,
     source,
     status_bar,
     timing,
@@ -28,6 +30,7 @@ CLASSES = (
     *inbetween.CLASSES,
     *result.CLASSES,
     *loop.CLASSES,
+    *loop_looks.CLASSES,
     *jobs.CLASSES,
     *timing.CLASSES,
     *weights.CLASSES,
@@ -43,3 +46,4 @@ def unregister() -> None:
     status_bar.unregister()
     main_menu.unregister()
     chart.unregister()
+    seam_chart.unregister()

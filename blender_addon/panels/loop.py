@@ -39,13 +39,14 @@ class TWEENCEL_PT_loop(Sidebar, bpy.types.Panel):
         column = settings_column(layout)
         column.prop(loop, "take")
         column.prop(loop, "length")
+        column.prop(loop, "layer")
         _draw_engine(layout, context, loop, settings, kind)
         column = settings_column(layout)
         draw_target(column, context, settings, keys=False)
         column.prop(settings, "folder")
         if warning := timeline.view_warning(scene):
             draw_lines(layout, context, [Line(warning, "INFO")])
-        _draw_verbs(layout)
+        _draw_verbs(layout, context)
 
 
 def _source(context: bpy.types.Context, loop: Any, scene: Any) -> tuple[str, list[Line]]:
@@ -87,17 +88,23 @@ def _draw_params(layout: Any, settings: Any, engine: EngineSpec) -> None:
             column.prop(settings.engines[engine.id], row.path, text=row.label)
 
 
-def _draw_verbs(layout: Any) -> None:
-    taken = live.get().loops.taken
-    if taken is not None:
+def _draw_verbs(layout: Any, context: bpy.types.Context) -> None:
+    loops = live.get().loops
+    if loops.taken is not None:
         row = layout.row(align=True)
-        done, total = taken
+        done, total = loops.taken
         row.progress(factor=done / total, text=f"Reading frame {done} of {total}")
         row.operator("tweencel.stop_reading", text="", icon="X")
-        return
-    row = layout.row()
-    row.scale_y = 1.5
-    row.operator("tweencel.make_loop", icon="FILE_REFRESH")
+    else:
+        row = layout.row()
+        row.scale_y = 1.5
+        row.operator("tweencel.make_loop", icon="FILE_REFRESH")
+    layout.operator("tweencel.export_loop", icon="EXPORT")
+    if loops.exporting is not None:
+        line = Line(f"Writing {loops.exporting.target.name} ...", "SORTTIME")
+        draw_lines(layout, context, [line])
+    elif loops.exported is not None:
+        draw_lines(layout, context, [Line(f"{loops.exported.name} is written", "CHECKMARK")])
 
 
 class TWEENCEL_UL_regions(bpy.types.UIList):
@@ -128,7 +135,7 @@ class TWEENCEL_PT_regions(Sidebar, bpy.types.Panel):
         loop = loop_of(capture.scene_of(context))
         region = active_region(loop)
         if region is None:
-            said = "Nothing moves yet" if _is_still(context) else "Everything moves"
+            said = "Nothing moves yet" if is_still(context) else "Everything moves"
             draw_lines(layout, context, [Line(said, "INFO")])
             layout.operator("tweencel.add_region", icon="ADD")
             return
@@ -138,12 +145,13 @@ class TWEENCEL_PT_regions(Sidebar, bpy.types.Panel):
         column.operator("tweencel.add_region", text="", icon="ADD")
         column.operator("tweencel.remove_region", text="", icon="REMOVE")
         _draw_mask(settings_column(layout), region)
-        if _is_still(context):
+        if is_still(context):
             _draw_motion(layout, loop, region)
             _draw_strokes(layout, context, region)
 
 
-def _is_still(context: bpy.types.Context) -> bool:
+def is_still(context: bpy.types.Context) -> bool:
+    """Whether one picture is selected, or nothing."""
     try:
         return not loop_asking.source_of(context).is_run
     except TweencelError:

@@ -11,6 +11,7 @@ _WHERE = ("SEQUENCER_MT_strip", "VIEW3D_MT_object", "VIEW3D_MT_pose", "IMAGE_MT_
 VERBS = (
     "tweencel.generate",
     "tweencel.make_loop",
+    "tweencel.export_loop",
     "tweencel.mark_key",
     "tweencel.mark_breakdown",
     "tweencel.clear_marks",

@@ -94,7 +94,7 @@ def _draw_gap(
     if view.ticks and (own or charted):
         body = box.split(factor=_CHART_PART)
         scale, size = _chart_size(context)
-        body.template_icon(icon_of(view.ticks, size, _palette(context)), scale=scale)
+        body.template_icon(icon_of(view.ticks, size, palette_of(context)), scale=scale)
     column = body.column(align=True)
     if own:
         _draw_own(column, settings, gap)
@@ -126,7 +126,8 @@ def _chart_size(context: bpy.types.Context) -> tuple[float, int]:
     return scale, max(16, round(scale * unit - 2 * _PADDING))
 
 
-def _palette(context: bpy.types.Context) -> Palette:
+def palette_of(context: bpy.types.Context) -> Palette:
+    """What is read well in the theme that the artist has chosen."""
     theme: Any = context.preferences.themes[0].user_interface
     red, green, blue = theme.wcol_regular.text[:3]
     return Palette((red, green, blue, 1.0))
