@@ -16,15 +16,14 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
-from protocol.jobs import AnyLoop, Inbetween, Slot, Task
+from protocol.jobs import AnyLoop, Inbetween, LoopGap, Slot, Task
 
+from . import closure
+from .closure import Load, Masks
 from .engine import Context, Engine, Frame, Paced, Pixels, Progress
 from .imaging import evenness, held
 from .imaging.alpha import Array
 
-Load = Callable[[], Engine[Any]]
-Masks = Callable[[str], Array]
-"""The mask (H, W) of a digest."""
 _FIRST = tuple(i / 8 for i in range(1, 8))
 """The times at which an engine is first asked how far it has moved."""
 _SECOND = tuple((i + 0.5) / 8 for i in range(8))
@@ -34,8 +33,11 @@ _SECOND = tuple((i + 0.5) / 8 for i in range(8))
 def make(task: Task, context: Context, load: Load, masks: Masks) -> Iterator[Frame | Progress]:
     """Make `context.slots(task)`. An engine that has nothing to do is not even loaded."""
     if not isinstance(task, Inbetween):
-        yield Progress("loading the engine", 0.0)
-        steps = load().run(task, context)
+        if isinstance(task, LoopGap):
+            steps = closure.closed(task, context, load, masks)
+        else:
+            yield Progress("loading the engine", 0.0)
+            steps = load().run(task, context)
         if isinstance(task, AnyLoop) and task.layer:
             steps = _lifted(task, steps, context.pictures, masks)
         yield from steps

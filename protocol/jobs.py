@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from .inbetween import Guide, Inbetween
-from .loops import AnyLoop, ClipLoop, Region, SeamPlot, StillLoop, Stroke
+from .loops import AnyLoop, ClipLoop, LoopGap, Region, SeamPlot, StillLoop, Stroke
 from .slots import Digest, Point, Slot, Time
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Guide",
     "Inbetween",
     "JobId",
+    "LoopGap",
     "Point",
     "Region",
     "SeamPlot",
@@ -52,7 +53,7 @@ class State(StrEnum):
         return self in (State.DONE, State.FAILED, State.CANCELLED)
 
 
-Task = Inbetween | StillLoop | ClipLoop | SeamPlot
+Task = Inbetween | StillLoop | ClipLoop | LoopGap | SeamPlot
 """Any job."""
 
 

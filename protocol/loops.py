@@ -158,7 +158,51 @@ class ClipLoop(_FromRun, frozen=True, kw_only=True, tag="clip_loop", omit_defaul
                 )
 
 
-AnyLoop = StillLoop | ClipLoop
+class LoopGap(_FromRun, frozen=True, kw_only=True, tag="loop_gap", omit_defaults=True):
+    """A loop of a run whose last frame shall meet the first: all frames of the run, then `between`
+    more that lead from the last to the first. No frame is there twice.
+
+    What all masks leave black is held as in the first frame, in all frames.
+    """
+
+    between: Annotated[int, Meta(ge=0, le=10_000)]
+    even_light: bool = True
+    """What the run's colours have steadily drifted is taken out: all have the light of the first
+    frame."""
+    layer: bool = False
+    """As of a StillLoop, to be laid over the first frame."""
+
+    @property
+    def under(self) -> str:
+        """The digest of the picture over which a layer is to be laid."""
+        return self.frames[0]
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Digests of the masks that say where it may move; none: everywhere."""
+        return self.masks
+
+    def slots(self) -> list[Slot]:
+        """The pictures to make, in order: those of the run first."""
+        length = len(self.frames) + self.between
+        return [Slot(index, 0, index / length) for index in range(length)]
+
+    def check(self, limits: Limits) -> None:
+        """Raise TooFewKeys or BadJob if the job makes no sense or is too big."""
+        if len(self.frames) < 2:
+            raise TooFewKeys(
+                f"The run has {len(self.frames)} frame{'s' * (len(self.frames) != 1)}.",
+                fix="Give two frames or more.",
+            )
+        if self.frames[0] == self.frames[-1]:
+            raise BadJob(
+                "The last frame of the run is its first once more.",
+                fix="Leave it out: the loop shows it when it begins again.",
+            )
+        _check_length(len(self.frames) + self.between, limits)
+
+
+AnyLoop = StillLoop | ClipLoop | LoopGap
 """Any job whose frames are a loop."""
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from backend import registry
 from backend.looped import Digests, LoopPlan
 from protocol.errors import BadParameter
-from protocol.jobs import ClipLoop, SeamPlot, StillLoop, Task
+from protocol.jobs import ClipLoop, LoopGap, SeamPlot, StillLoop, Task
 from protocol.params import Value
 
 from .markings import Marked, closed, marked
@@ -21,6 +21,7 @@ from .settings import read_params
 
 LENGTH = 60
 """Frames of a loop from a still, if nothing else says it."""
+_CUT = ("length", "shortest", "longest", "plot", "begin", "plate", "mode")
 _SHORTEST = 8
 """Frames of a loop from a run, if the shortest is not told."""
 
@@ -44,6 +45,8 @@ class Asked:
     begin: int | None = None
     plate: int | None = None
     mode: str | None = None
+    close: int | None = None
+    even_light: bool = True
     layer: bool = False
     engine: str | None = None
     chosen: tuple[str, ...] = ()
@@ -105,6 +108,24 @@ def clip_plan(asked: Asked, files: Sequence[Path], length: int, out: Path) -> Lo
 
     engine = asked.engine or "video_loop"
     params = _params(engine, asked, mode=asked.mode)
+    return _plan(asked, (*files, *asked.masks), task, engine, params, out)
+
+
+def gap_plan(asked: Asked, files: Sequence[Path], between: int, out: Path) -> LoopPlan:
+    """A run, and so many frames from its last to its first."""
+    _only(asked, "a run that is cut, without --close,", *_CUT)
+
+    def task(digests: Digests) -> LoopGap:
+        return LoopGap(
+            frames=tuple(digests[file] for file in files),
+            masks=tuple(digests[mask] for mask in asked.masks),
+            between=between,
+            even_light=asked.even_light,
+            layer=asked.layer,
+        )
+
+    engine = asked.engine or registry.DEFAULT_ENGINE
+    params = _params(engine, asked)
     return _plan(asked, (*files, *asked.masks), task, engine, params, out)
 
 

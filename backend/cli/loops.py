@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from backend.config import Settings, override, read_settings
-from backend.footage import found, movies
+from backend.footage import found, meeting, movies
 from backend.footage.exports import Export
 from backend.imaging import codecs
 from backend.looped import LoopPlan
@@ -84,6 +84,18 @@ def loop(
     mode: Annotated[
         str | None, typer.Option(help="A run's seam: cut, fade or ping_pong.", show_default="cut")
     ] = None,
+    close: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Keep a whole run; so many in-betweens lead from its last frame to its first. "
+            "0: a guess from the motion.",
+        ),
+    ] = None,
+    even_light: Annotated[
+        bool, typer.Option(help="With --close: take a steady drift of colours out.")
+    ] = True,
     layer: Annotated[
         bool, typer.Option(help="What moves alone, with alpha; else flattened.")
     ] = False,
@@ -131,6 +143,8 @@ def loop(
         begin=begin,
         plate=plate,
         mode=mode,
+        close=close,
+        even_light=even_light,
         layer=layer,
         engine=engine,
         chosen=tuple(setting or ()),
@@ -184,6 +198,8 @@ class _Making:
         if len(files) == 1:
             return self._of_still(files[0])
         loop_plans.refuse_still_options(self.asked)
+        if self.asked.close is not None:
+            return self._closed(files, self.asked.close)
         length = self.asked.length
         if length is None or self.asked.plot:
             best = self._plotted(files)
@@ -210,6 +226,17 @@ class _Making:
                 raise BadInput(f"{sources[0]} has {len(files)} frames.", fix="Give a longer run.")
             return files
         return [file for source in sources for file in found.pictures(source)]
+
+    def _closed(self, files: Sequence[Path], between: int) -> list[Path]:
+        whole = list(files)
+        if meeting.is_same(whole[-1], whole[0]):
+            whole.pop()
+            self._say("The last frame is the first once more: it is left out.")
+        if not between:
+            between = meeting.frames_between(whole)
+            self._say(f"{between} in-betweens lead from the last frame to the first.")
+        plan = loop_plans.gap_plan(self.asked, whole, between, self.folder)
+        return self._told(self._run(plan, len(whole) + between))
 
     def _plotted(self, files: Sequence[Path]) -> int:
         """Look at all lengths; the best one."""

@@ -16,7 +16,7 @@ SPEC = EngineSpec(
     label="Crossfade",
     summary="Fades from one key to the next. Nothing moves: a quick look at the timing.",
     version="1",
-    jobs=("inbetween",),
+    jobs=("inbetween", "loop_gap"),
     can=Abilities(seeds=False),
 )
 

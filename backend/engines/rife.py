@@ -37,7 +37,7 @@ SPEC = EngineSpec(
     label="RIFE",
     summary="Follows the motion between two drawings: any size, with alpha, no GPU needed.",
     version="4.25.1",
-    jobs=("inbetween",),
+    jobs=("inbetween", "loop_gap"),
     params=(
         ChoiceParam(
             name="motion",

@@ -67,7 +67,7 @@ SPEC = EngineSpec(
         "on a CPU a clip takes hours."
     ),
     version="1",
-    jobs=("inbetween",),
+    jobs=("inbetween", "loop_gap"),
     params=(
         TextParam(
             name="prompt",

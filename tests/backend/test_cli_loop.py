@@ -184,3 +184,19 @@ def test_a_file_that_is_no_strokes_is_told(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(BadInput, match="strokes"):
             marked([], [], [], "auto", file)
+
+
+def test_a_run_is_closed_by_in_betweens_and_its_doubled_end_left_out(
+    run: Path, tmp_path: Path
+) -> None:
+    for number in range(10, 30):
+        (run / f"{number}.png").unlink()
+    (run / "10.png").write_bytes((run / "0.png").read_bytes())  # two steps are lacking
+    done = tweencel("loop", run, "--close", 2, "--engine", "crossfade", "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "it is left out" in done.stdout
+    assert files(tmp_path / "out")[:-1] == [f"{n:04d}.png" for n in range(1, 13)]
+    for number in range(10):
+        np.testing.assert_array_equal(
+            pixels(tmp_path / "out" / f"{number + 1:04d}.png"), pixels(run / f"{number}.png")
+        )

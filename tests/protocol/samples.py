@@ -19,6 +19,7 @@ from protocol.jobs import (
     ClipLoop,
     Guide,
     Inbetween,
+    LoopGap,
     Point,
     Region,
     SeamPlot,
@@ -58,6 +59,7 @@ STILL = StillLoop(
     length=60,
 )
 CLIP = ClipLoop(frames=(A, B, A), length=2, masks=(B,), start=1, plate=2)
+GAP = LoopGap(frames=(A, B), between=3, masks=(B,), even_light=False, layer=True)
 PLOT = SeamPlot(frames=(A, B, A), shortest=2, longest=3)
 ENGINE = EngineSpec(
     id="sample",
@@ -105,6 +107,7 @@ SAMPLES: list[m.Message] = [
     m.Submit(rid=4, job=JOB, engine="sample", task=GUIDED),
     m.Submit(rid=4, job=JOB, engine="sample", task=STILL),
     m.Submit(rid=4, job=JOB, engine="sample", task=CLIP),
+    m.Submit(rid=4, job=JOB, engine="sample", task=GAP),
     m.Submit(rid=4, job=JOB, engine="sample", task=PLOT),
     m.Subscribe(rid=5, job=JOB, after_seq=2),
     m.Get(rid=6, digest=B, offset=262144, credit=4194304),
