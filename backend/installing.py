@@ -44,7 +44,8 @@ def fetch(
         origins: list[Origin] = []
         for number, file in enumerate(offer.files):
             before = sum(other.size for other in offer.files[:number])
-            source = Download(file, there / file.name, _of_all(tell, before, offer), patience).run()
+            download = Download(file, there / file.name, _of_all(tell, before, offer), patience)
+            source = _run(download, offer)
             origins.append(_origin(offer, file, there / file.name, source, folder, tell))
         return _install(offer, [there / f.name for f in offer.files], origins, folder, tell, keep)
 
@@ -98,6 +99,15 @@ def verify(gives: str, folder: Path, tell: Tell) -> list[str]:
 
 
 # Steps ----------------------------------------------------------------------------------------
+
+
+def _run(download: Download, offer: Offer) -> Source:
+    """Where the file came from. Raises what the download raises, with the way by hand."""
+    try:
+        return download.run()
+    except WeightsFailed as problem:
+        by_hand = f"Or get it from {offer.page}, then `tweencel weights add {offer.name} FILE`."
+        raise WeightsFailed(problem.text, fix=f"{problem.fix} {by_hand}") from problem
 
 
 def _to_come(offer: Offer, folder: Path) -> int:

@@ -74,6 +74,10 @@ def list_all(json: Json = False) -> None:
 def show(name: Name, json: Json = False) -> None:
     """Licence, size and source of weights, and what is known of those that are here."""
     folder = library.root()
+    own = {record.name: record for spec in registry.specs() for record in spec.weights}
+    if name in own and own[name].embedded:
+        _show_embedded(own[name], json)
+        return
     offer = catalogue.find(name, folder)
     found = library.installed(offer.gives, folder)
     if json:
@@ -243,6 +247,21 @@ def _words(offer: Offer, found: Installed | None, folder: Path) -> str:
 
 
 # Words ----------------------------------------------------------------------------------------
+
+
+def _show_embedded(record: Weights, json: bool) -> None:
+    if json:
+        print_json(record)
+        return
+    _print_rows(
+        [
+            ("name", f"{record.name}, in the package"),
+            ("licence", record.licence),
+            ("on disk", size(record.size)),
+            ("file", f"sha256 {record.sha256}"),
+        ]
+    )
+    out.print(shelf.licence(record.name), markup=False, soft_wrap=True)
 
 
 def _print_offer(offer: Offer) -> None:

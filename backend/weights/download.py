@@ -127,7 +127,9 @@ class Download:
         if source and source.size and self._held == source.size:
             return  # it was whole when an earlier process ended
         begin = self._held if self._may_go_on(url) else 0
-        again = source.validator if source and source.url == url else ""
+        # With a digest the whole is checked anyhow, and hosts may change their marks for one file.
+        same = source is not None and source.url == url and not self._promised
+        again = source.validator if source and same else ""
         try:
             with open_url(url, begin, again, self._patience.stall) as answer:
                 self._accept(url, answer)
@@ -221,8 +223,7 @@ class Download:
     def _failure(self) -> WeightsFailed:
         if not self._file.urls:
             return WeightsFailed(
-                f"{self._file.name} cannot be fetched by a program.",
-                fix="Get it from its page, then `tweencel weights add`.",
+                f"{self._file.name} cannot be fetched by a program.", fix="Try other weights."
             )
         why = "; ".join(f"{_host(url)}: {words}" for url, words in self._why.items())
         return WeightsFailed(f"{self._file.name} could not be downloaded: {why}.")

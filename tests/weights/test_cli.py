@@ -98,6 +98,13 @@ def test_an_unknown_name_is_refused_with_those_there_are() -> None:
     assert "There are: tooncrafter, tooncrafter-fp16" in err
 
 
+def test_what_is_in_the_package_shows_its_licence_notice_too() -> None:
+    out, _ = weights("show", "rife-4.25")
+    assert "MIT" in out
+    assert "Copyright (c) 2021 hzwer" in out
+
+
 def test_weights_without_an_address_say_how_to_come_by_them() -> None:
     _, err = weights("get", "3d-cinemagraphy", "--agree", code=3)
-    assert "tweencel weights add" in err
+    assert "tweencel weights add 3d-cinemagraphy" in err
+    assert "https://github.com/xingyi-li/3d-cinemagraphy" in err
