@@ -117,7 +117,7 @@ _OWN = (
     Offer(
         name="tooncrafter-fp16",
         gives="tooncrafter",
-        title="ToonCrafter 512, half precision, and its two CLIP towers",
+        title="ToonCrafter 512, half precision",
         form=Form.TOONCRAFTER,
         files=(
             # What the original has without the towers: 1,587,597,743 numbers of two bytes.

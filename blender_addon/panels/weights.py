@@ -12,7 +12,7 @@ from protocol.engines import EngineSpec
 from protocol.messages import WeightsOffer
 
 from .. import live
-from ..wording import WeightsView, download_size, weights_view
+from ..wording import Line, WeightsView, download_size, weights_view
 from .sidebar import Sidebar, draw_lines, in_every_editor
 
 
@@ -33,9 +33,11 @@ class TWEENCEL_PT_weights(Sidebar, bpy.types.Panel):
 def draw_wanted(layout: Any, context: bpy.types.Context, engine: EngineSpec) -> None:
     """What the chosen engine cannot do without, below it."""
     needed = {weights.name for weights in engine.weights if not weights.optional}
-    for offer in live.get().session.supply.wanted_by(engine):
-        if offer.gives in needed:
-            _draw(layout, context, offer)
+    offers = [o for o in live.get().session.supply.wanted_by(engine) if o.gives in needed]
+    if len({offer.gives for offer in offers}) < len(offers):
+        draw_lines(layout, context, [Line("One download of the same is enough", "INFO")])
+    for offer in offers:
+        _draw(layout, context, offer)
 
 
 def draw_downloads(layout: Any, engine: EngineSpec) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
+import msgspec
 import pytest
 
 from blender_addon import live
@@ -55,6 +56,17 @@ def test_below_a_chosen_engine_stands_only_what_it_cannot_do_without(at: Stage) 
     assert "Sketches" in draw(TWEENCEL_PT_weights).texts
     at.settings.engine = "echo"
     assert "tweencel.fetch_weights" not in draw(TWEENCEL_PT_inbetween).verbs
+
+
+def test_of_several_downloads_of_the_same_one_is_enough(at: Stage) -> None:
+    at.settings.engine = "toon"
+    assert "is enough" not in said(TWEENCEL_PT_inbetween)
+    at.backend.offers["other"] = msgspec.structs.replace(TOON, name="other")
+    at.live.disconnect()
+    at.connect()
+    pump(at)
+    assert "One download of the same is enough" in said(TWEENCEL_PT_inbetween)
+    assert draw(TWEENCEL_PT_inbetween).verbs.count("tweencel.fetch_weights") == 2
 
 
 def test_the_dialog_shows_licence_size_source_and_asks_to_agree(at: Stage) -> None:

@@ -91,6 +91,27 @@ def look_at_all(desk: Desk) -> Iterator[float]:
     yield from desk.settle()
 
 
+def want_weights(desk: Desk) -> Iterator[float]:
+    """An engine whose weights nobody has downloaded."""
+    bpy.context.preferences.system.use_online_access = True
+    desk.settings.engine = "tooncrafter"
+    yield from desk.settle()
+
+
+def ask_for_weights(desk: Desk) -> Iterator[float]:
+    """The dialog that shows their licence stays open."""
+    yield from desk.scroll("WHEELUPMOUSE", 40)
+    x, y = yield from desk.find("tweencel.fetch_weights")
+    yield from desk.click(x, y)
+    yield 1.0
+
+
+def leave_weights(desk: Desk) -> Iterator[float]:
+    yield from desk.rest()
+    desk.settings.engine = ""
+    yield from desk.settle()
+
+
 def draw_charts(desk: Desk) -> Iterator[float]:
     """A gap of each kind: slow out, a curve of its own, on twos."""
     desk.settings.spacing = "slow_out"
@@ -247,6 +268,9 @@ STATES = (
     State("not_connected", open_sequencer),
     State("connected", connect, lambda desk: bool(desk.session.engines)),
     State("keys", lay_keys),
+    State("weights_missing", want_weights),
+    State("weights_asked", ask_for_weights, parts={"": "area"}),
+    State("weights_left", leave_weights, parts={}),
     State("charts", draw_charts),
     State(
         "running",
