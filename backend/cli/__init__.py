@@ -16,6 +16,7 @@ from backend.config import SOFTWARE
 from protocol.errors import TweencelError
 
 from . import weights
+from .bench import bench
 from .books import cancel, jobs, show, status
 from .care import doctor, gc, pair, unload, unpair
 from .catalogue import engines
@@ -41,6 +42,7 @@ for _panel, _functions in _COMMANDS.items():
     for _function in _functions:
         app.command(rich_help_panel=_panel)(_function)
 app.add_typer(weights.app, name="weights", rich_help_panel="This machine")
+app.add_typer(bench, name="bench", rich_help_panel="This machine")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,20 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Loops from stills, measured beside a plain crossfade and a forward splat of the same flow.
 
-    python -m benchmarks.loops SAMPLES [--only REGEX] [--out FOLDER]
-
-SAMPLES holds folders with `image.png` or `image.jpg`, `mask.png` and `image.json` (labelme: lines
-labelled "hint..." are strokes), and folders with `0.png` and `mask_*.png`. OUT gets a contact sheet
-and a GIF of each. It ends with 1 if a bar was missed. Times are CPU seconds of this process, on one
-thread, without writing files.
+Samples are folders with `image.png` or `image.jpg`, `mask.png` and `image.json` (labelme: lines
+labelled "hint..." are strokes), and folders with `0.png` and `mask_*.png`. Times are CPU seconds of
+this process, on one thread, without writing files.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -29,8 +24,11 @@ from backend.imaging import seam
 from backend.imaging.alpha import Array
 from backend.imaging.codecs import decode
 from backend.imaging.looping import Flow
+from backend.imaging.sampling import coarser, floats
 from backend.imaging.stillness import Loop, Moving
 from protocol.jobs import Point, Stroke
+
+from . import sheets
 
 LENGTH = 60
 SEAM, DETAIL, GAIN, SECONDS = 1.05, 0.85, 1.5, 6.0
@@ -40,7 +38,6 @@ _HINT_FRAMES = 50
 """A stroke of these samples is the way of so many frames."""
 _SPLATS = 5
 """Frames that are splatted to time it: one takes as long as another."""
-_PREVIEW = 480
 Made = TypeVar("Made")
 _ANY = 2 / 255
 
@@ -121,8 +118,8 @@ def _with_strokes(name: str, picture: Path, notes: Path, width: int | None) -> S
     scale = (width or still.shape[1]) / still.shape[1]
     if width:
         size = (width, round(still.shape[0] * scale))
-        still = cv2.resize(still, size, interpolation=cv2.INTER_AREA)
-        mask = cv2.resize(mask, size, interpolation=cv2.INTER_AREA)
+        still = coarser(still, size[1], size[0])
+        mask = coarser(mask, size[1], size[0])
     shapes = json.loads(notes.read_text(encoding="utf-8"))["shapes"]
     lines = [np.array(one["points"]) * scale for one in shapes if one["label"].startswith("hint")]
     strokes = [
@@ -186,7 +183,7 @@ def _crossfade(loop: Loop, frames: float) -> Array:
     flow = _flow(loop)
     share = np.float32(frames / flow.period)
     back, ahead = (flow.look_up(way, cv2.INTER_CUBIC) for way in flow.ways(frames))
-    return np.clip(back * (1 - share) + ahead * share, 0, 1)
+    return floats(np.clip(back * (1 - share) + ahead * share, 0, 1))
 
 
 def _splat(loop: Loop, frames: float) -> Array:
@@ -226,7 +223,7 @@ def _throw(total: np.ndarray, still: Array, way: Array, weight: float) -> None:
 
 def memory(sample: Sample) -> list[str]:
     """Bytes held and the peak while frames are made, for growing lengths."""
-    lines = []
+    lines: list[str] = []
     for length in (60, 240, 960, 3840):
         loop = Loop(sample.still, [sample.region], length)
         tracemalloc.start()
@@ -241,62 +238,25 @@ def memory(sample: Sample) -> list[str]:
     return lines
 
 
-def write(folder: Path, name: str, frames: list[Array]) -> None:
-    """A contact sheet of nine frames and a GIF that repeats for ever."""
-    folder.mkdir(parents=True, exist_ok=True)
-    height, width = frames[0].shape[:2]
-    size = (_PREVIEW, round(_PREVIEW * height / width))
-    small = [cv2.resize(f[..., :3], size, interpolation=cv2.INTER_AREA) for f in frames]
-    bytes_ = [np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8) for picture in small]
-    at = [round(n * len(bytes_) / 9) for n in range(9)]
-    sheet = np.vstack([np.hstack([bytes_[n] for n in at[row : row + 3]]) for row in (0, 3, 6)])
-    cv2.imwrite(str(folder / f"{name}.png"), np.ascontiguousarray(sheet[..., ::-1]))
-    _write_gif(folder / f"{name}.gif", bytes_)
-
-
-def _write_gif(path: Path, frames: list[np.ndarray]) -> None:
-    try:
-        from PIL import Image
-    except ImportError:
-        print(f"  {path.name} is left out: no Pillow")
-        return
-    first, *rest = [Image.fromarray(frame) for frame in frames[::2]]
-    first.save(path, save_all=True, append_images=rest, duration=80, loop=0)
-
-
-def run(folder: Path, only: str = "", out: Path | None = None) -> int:
-    """Print the table; how many samples missed a bar."""
-    cv2.setNumThreads(1)
-    print(HEAD, flush=True)
-    missed = 0
-    last = None
+def run(folder: Path, only: str, out: Path | None, say: Callable[[str], None]) -> list[str]:
+    """Say the table; the names of samples that missed a bar."""
+    say(HEAD)
+    missed: list[str] = []
     gains: list[float] = []
+    last = None
     for sample in samples(folder):
         if not re.search(only, sample.name):
             continue
         row, frames = score(sample)
-        print(row, flush=True)
-        missed += bool(row.misses)
-        last = sample
+        say(str(row))
+        missed += [f"{sample.name}: {bar}" for bar in row.misses]
         gains.append(row.gain)
+        last = sample
         if out:
-            write(out, sample.name, frames)
+            sheets.write(out, f"still_{sample.name}", frames)
     if last:
-        print(
-            f"detail against a crossfade: median {np.median(gains):.2f}x, least {min(gains):.2f}x"
-        )
-        print(f"memory of {last.name}:", *memory(last), sep="\n")
-    return int(missed)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Loops from stills, measured.")
-    parser.add_argument("samples", type=Path)
-    parser.add_argument("--only", default="", metavar="REGEX", help="names of samples to take")
-    parser.add_argument("--out", type=Path, help="folder for contact sheets and GIFs")
-    options = parser.parse_args()
-    return 1 if run(options.samples, options.only, options.out) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        say(f"detail against a crossfade: median {np.median(gains):.2f}x, least {min(gains):.2f}x")
+        say(f"memory of {last.name}:")
+        for line in memory(last):
+            say(line)
+    return missed
