@@ -6,13 +6,13 @@ Every result is found again by the marks on its image, in whichever .blend file 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import bpy
+import msgspec
 from mathutils import Matrix
 
 from protocol.errors import BadInput
@@ -20,13 +20,24 @@ from protocol.errors import BadInput
 from . import provenance, standing
 from .blend_paths import stored
 from .ledger import ENDED, Stage
+from .record_place import folder_of
 from .shot import Plan, Shot
 from .storage import EXR_SUFFIX
-from .timeline_mark import BEFORE, ENGINE, GENERATED, JOB, OPEN, PROVENANCE, job_of
+from .timeline_mark import (
+    BEFORE,
+    ENGINE,
+    GENERATED,
+    JOB,
+    OPEN,
+    PROVENANCE,
+    job_of,
+    noted,
+)
 
 _NODES = "tweencel_nodes"
 """How many nodes a compositor had when it was made for a job."""
-_TIMES = ("frame_duration", "frame_start", "frame_offset", "use_cyclic")
+_START = "frame_start"
+_TIMES = ("frame_duration", _START, "frame_offset", "use_cyclic")
 PLANE, CAMERA, COMPOSITOR, REFERENCE = "PLANE", "CAMERA", "COMPOSITOR", "GP_REFERENCE"
 
 
@@ -43,6 +54,15 @@ class Sequence(NamedTuple):
     standing: str = standing.UPRIGHT
     in_front: bool = False
     """Whether a camera shows it before the scene instead of behind."""
+
+
+class _Before(msgspec.Struct):
+    """What an image showed before it was made again. `path`: the file's whole path."""
+
+    file: str
+    marks: dict[str, str | int | bool]
+    time: dict[str, int | bool]
+    path: str = ""
 
 
 def sequence_of(
@@ -126,16 +146,18 @@ def switch(job: str, shown: Sequence, marks: dict[str, Any]) -> bool:
     images = list(images_of(job))
     for image in images:
         user = next(_users_of(image), None)
-        before = {
-            "file": image.filepath,
-            "marks": {name: image[name] for name in marks if name in image},
-            "time": {name: getattr(user, name) for name in _TIMES} if user else {},
-        }
+        before = _Before(
+            file=image.filepath,
+            path=bpy.path.abspath(image.filepath),
+            marks={name: image[name] for name in marks if name in image},
+            time={name: getattr(user, name) for name in _TIMES} if user else {},
+        )
         _remark(job, image, marks)
-        image[BEFORE] = json.dumps(before)
+        image[BEFORE] = msgspec.json.encode(before).decode()
         _show_file(image, stored(shown.first))
         for user in _users_of(image):
             _time(user, shown)
+        _hide_until(marks[JOB], before.time.get(_START), shown.start)
     return bool(images)
 
 
@@ -143,13 +165,22 @@ def revert(job: str) -> str:
     """Let what was made again show what it showed before. Gives the job that it shows then."""
     shown = ""
     for image in [image for image in images_of(job) if BEFORE in image]:
-        before = json.loads(image[BEFORE])
-        _show_file(image, before["file"])
-        for user in _users_of(image):
-            for name, value in before["time"].items():
+        before = noted(image, _Before)
+        if before is None:
+            continue
+        is_there = not before.path or Path(bpy.path.abspath(before.file)).is_file()
+        # A .blend file that was saved elsewhere meanwhile knows it by its whole path only.
+        _show_file(image, before.file if is_there else stored(Path(before.path)))
+        users = list(_users_of(image))
+        begun = users[0].frame_start if users else None
+        for user in users:
+            for name, value in before.time.items():
                 setattr(user, name, value)
-        del image[BEFORE], image[OPEN]
-        _remark(job, image, before["marks"])
+        _hide_until(job, begun, before.time.get(_START, begun))
+        for mark in (BEFORE, OPEN):
+            if mark in image:
+                del image[mark]
+        _remark(job, image, before.marks)
         shown = job_of(image)
     return shown
 
@@ -196,8 +227,11 @@ def mend() -> None:
     For jobs that nobody here follows any more: whoever did has laid the run of files.
     """
     for image in [image for image in bpy.data.images if OPEN in image]:
-        record = provenance.read(Path(bpy.path.abspath(image[PROVENANCE])).parent)
+        folder = folder_of(image)
+        record = provenance.read(folder)
         if record is None or record.job != job_of(image):
+            if BEFORE in image and not folder.is_dir():
+                revert(job_of(image))  # it failed, and a redo has brought it here
             continue
         image.reload()
         if record.state in ENDED and not (record.state != Stage.DONE and revert(record.job)):
@@ -307,6 +341,26 @@ def _plane(scene: bpy.types.Scene, image: Any, shown: Sequence) -> Any:
     if not shown.cycle:
         _hide_before(plane, shown.start)
     return plane
+
+
+def _hide_until(job: str, before: int | None, start: int | None) -> None:
+    """What was hidden before the frame `before` is hidden before `start` now."""
+    if before is None or start is None or before == start:
+        return
+    for thing in _objects_of(job):
+        if _unhidden(thing, before):
+            _hide_before(thing, start)
+
+
+def _unhidden(thing: Any, start: int) -> bool:
+    """Take away the keys that _hide_before has set; gives whether they were there."""
+    gone = [
+        thing.keyframe_delete(name, frame=frame)
+        for name in ("hide_render", "hide_viewport")
+        for frame in (start - 1, start)
+        if thing.animation_data and thing.animation_data.action
+    ]
+    return any(gone)
 
 
 def _hide_before(plane: Any, start: int) -> None:

@@ -244,7 +244,7 @@ class Live:
                     variations=works[0].job.id, muted=len(works) > 1, title=f", seed {seed}"
                 )
             self._place(context, one, work, label)
-        if settings.replaces and instead is not None:
+        if instead is not None and settings.replaces == instead.job:
             settings.replaces = works[0].job.id
         self.notice = None
         return works[0]

@@ -20,7 +20,7 @@ import bpy
 from . import timeline, vse
 from .stand_in import stand_in
 from .timeline import Label
-from .timeline_mark import LOOP, OPEN, PROVENANCE, is_loop, job_of
+from .timeline_mark import LOOP, OPEN, is_loop, job_of
 
 _LEAST, _CYCLES = 2000, 3
 """Frames and cycles that are there at least: dragging within them changes nothing."""
@@ -139,8 +139,3 @@ def loops() -> Iterator[Any]:
         for strip in editor.strips_all if editor else ():
             if strip.type == "IMAGE" and is_loop(strip):
                 yield strip
-
-
-def folder_of(strip: Any) -> Path:
-    """Where a loop's frames lie."""
-    return Path(bpy.path.abspath(str(strip.get(PROVENANCE, "")))).parent

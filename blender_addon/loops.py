@@ -21,6 +21,7 @@ from .exposed import Run
 from .ledger import ENDED
 from .loop_asking import FILES, STRIP, AskedLoop
 from .loop_strips import Look
+from .record_place import folder_of
 from .seams import Seam, read_seam
 from .session import Session
 from .storage import EXR_SUFFIX, PROVENANCE
@@ -355,7 +356,7 @@ def _run(work: Work) -> Run:
 
 
 def _mend(strip: Any) -> None:
-    folder = loop_strips.folder_of(strip)
+    folder = folder_of(strip)
     record = provenance.read(folder)
     if record is None or record.job != job_of(strip) or not record.frames:
         return

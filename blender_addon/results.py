@@ -18,9 +18,9 @@ from . import capture, image_targets, param_props, remembered, timeline, vse
 from .painted import Watch
 from .properties import settings_of
 from .provenance import Version, read_version
+from .record_place import folder_of
 from .source_props import sources_of
 from .storage import PROVENANCE
-from .timeline_mark import PROVENANCE as PROVENANCE_MARK
 from .timeline_mark import is_loop, is_ours, job_of
 
 watch = Watch()
@@ -77,13 +77,8 @@ def found(job: str) -> Made | None:
     return None
 
 
-def record_folder(owner: Any) -> Path:
-    """Where the record of a result lies."""
-    return Path(bpy.path.abspath(str(owner.get(PROVENANCE_MARK, "")))).parent
-
-
 def _made(owner: Any) -> Made:
-    folder = record_folder(owner)
+    folder = folder_of(owner)
     version = _version(folder, _stamp(folder / PROVENANCE))
     if version is None or version.job != job_of(owner):
         raise MissingFile(

@@ -17,7 +17,6 @@ frames; it stands one frame before the strip's start and is trimmed off.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bpy
+import msgspec
 
 from protocol.errors import NoRoom
 from protocol.timing import drawings
@@ -48,6 +48,7 @@ from .timeline_mark import (
     VARIATIONS,
     is_loop,
     job_of,
+    noted,
 )
 
 _LAST_CHANNEL = 128
@@ -71,6 +72,17 @@ class Label(NamedTuple):
     muted: bool = False
     title: str = ""
     """What follows in the strip's name."""
+
+
+class _Before(msgspec.Struct):
+    """What a strip showed before it was made again. `folder`: the directory's whole path."""
+
+    directory: str
+    names: list[str]
+    marks: dict[str, str | int | bool]
+    begin: int
+    channel: int
+    folder: str = ""
 
 
 def key_names(shot: Shot, folder: Folder, plan: Plan) -> list[str]:
@@ -162,26 +174,28 @@ def switch(
 
     Their effects, animation and look stay; so does a start that the artist has moved. What was
     shown can come back. Gives whether there is such a strip: one that was cut stays as it is.
+    Raises NoRoom if it lies on others and cannot be lifted.
     """
     whole = [strip for strip in strips_of(job) if _is_whole(strip)]
     for strip in whole:
         begin = vse.content_begin(strip)
-        before = {
-            "directory": strip.directory,
-            "names": [element.filename for element in strip.elements],
-            "marks": {name: strip[name] for name in _MARKS if name in strip},
-            "begin": begin,
-            "channel": strip.channel,
-        }
-        stayed = begin == strip.get(BEGIN, begin) - 1
+        before = _Before(
+            directory=strip.directory,
+            folder=bpy.path.abspath(strip.directory),
+            names=[element.filename for element in strip.elements],
+            marks={name: strip[name] for name in _MARKS if name in strip},
+            begin=begin,
+            channel=strip.channel,
+        )
+        wanted = plan.start - 1 if begin == strip.get(BEGIN, begin) - 1 else begin
+        # First: two strips in one place Blender would part in time.
+        _lift(strip, wanted, len(names) + 1)
         anchor = folder.frame_name(0, shot.keys[0].path.suffix.lower())
         _refill(strip, folder_path(folder.path), [anchor, *names])
-        if stayed:
-            vse.put(strip, plan.start - 1)
-        _lift(strip)
+        vse.put(strip, wanted)
         _dress_colours(strip, shot)
         mark(strip, folder.path, label, plan.start)
-        strip[BEFORE] = json.dumps(before)
+        strip[BEFORE] = msgspec.json.encode(before).decode()
     return bool(whole)
 
 
@@ -189,18 +203,29 @@ def revert(job: str) -> str:
     """Let strips that were made again show what they showed before. Gives the job of that."""
     shown = ""
     for strip in [strip for strip in strips_of(job) if BEFORE in strip]:
-        before = json.loads(strip[BEFORE])
-        folder = Path(bpy.path.abspath(before["directory"]))
-        if not all((folder / name).is_file() for name in set(before["names"])):
+        before = noted(strip, _Before)
+        directory = _directory_of(before) if before else ""
+        if before is None or not directory:
             continue  # somebody removed that version
-        _refill(strip, before["directory"], before["names"])
-        vse.put(strip, before["begin"])
-        strip.channel = before["channel"]
-        for name, value in before["marks"].items():
+        _refill(strip, directory, before.names)
+        vse.put(strip, before.begin)
+        strip.channel = before.channel
+        for name, value in before.marks.items():
             strip[name] = value
-        del strip[BEFORE], strip[OPEN]
+        _forget(strip, BEFORE, OPEN)
         shown = job_of(strip)
     return shown
+
+
+def _directory_of(before: _Before) -> str:
+    """The folder with all files of an earlier version, or an empty text. A .blend file that was
+    saved elsewhere meanwhile knows it by its whole path only."""
+    whole = folder_path(Path(before.folder)) if before.folder else ""
+    for directory in filter(None, (before.directory, whole)):
+        folder = Path(bpy.path.abspath(directory))
+        if all((folder / name).is_file() for name in set(before.names)):
+            return directory
+    return ""
 
 
 def _is_whole(strip: Any) -> bool:
@@ -221,10 +246,12 @@ def _refill(strip: Any, directory: str, names: Sequence[str]) -> None:
         elements.append(name)
 
 
-def _lift(strip: Any) -> None:
-    """A strip that became longer must lie on no other."""
+def _lift(strip: Any, begin: int, frames: int) -> None:
+    """Where it is to be, so long, a strip must lie on no other. Raises NoRoom."""
     level = _level_of(strip)
-    start, stop = vse.begin(strip), vse.end(strip)
+    first, last = vse.content(strip)
+    start = begin + vse.begin(strip) - first
+    stop = begin + frames + vse.end(strip) - last
     others = [s for s in level.strips if s != strip and s.channel == strip.channel]
     if any(vse.begin(s) < stop and vse.end(s) > start for s in others):
         strip.channel = _free_channel(level, strip.channel, start, stop)
@@ -265,6 +292,8 @@ def mend() -> None:
         folder = Path(bpy.path.abspath(strip.directory))
         record = provenance.read(folder)
         if record is None or record.job != job_of(strip):
+            if BEFORE in strip and not folder.is_dir():
+                revert(job_of(strip))  # it failed, and a redo has brought it here
             continue
         if BEFORE in strip and record.state in ENDED and record.state != Stage.DONE:
             revert(record.job)
@@ -295,9 +324,13 @@ def _fill(strip: Any, folder: Path, record: provenance.Record) -> None:
 def settle(job: str) -> None:
     """The job has ended, and its strips show what there is."""
     for strip in strips_of(job):
-        for mark in (OPEN, BEFORE):
-            if mark in strip:
-                del strip[mark]
+        _forget(strip, OPEN, BEFORE)
+
+
+def _forget(strip: Any, *marks: str) -> None:
+    for name in marks:
+        if name in strip:
+            del strip[name]
 
 
 def remove(job: str) -> None:
@@ -332,7 +365,8 @@ def _our_strips() -> Iterator[Any]:
 def variations_of(strip: Any) -> list[Any]:
     """The strips of which this is one, the lowest first; empty if it is no variation."""
     group = strip.get(VARIATIONS, "")
-    found = [one for one in _our_strips() if group and one.get(VARIATIONS) == group]
+    near = _strips_in(strip.id_data) if group else ()  # a copy of the scene has its own
+    found = [one for one in near if one.get(VARIATIONS) == group]
     return sorted(found, key=lambda one: one.channel)
 
 

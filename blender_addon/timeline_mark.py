@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 JOB = "tweencel_job"
 ENGINE = "tweencel_engine"
@@ -23,6 +25,9 @@ LOOP = "tweencel_loop"
 """On a loop: how many frames it has before it begins anew."""
 
 
+_Kind = TypeVar("_Kind")
+
+
 def is_ours(strip: Any) -> bool:
     return JOB in strip
 
@@ -35,3 +40,11 @@ def job_of(strip: Any) -> str:
 def is_loop(strip: Any) -> bool:
     """Whether it is a loop of ours, and not in-betweens."""
     return LOOP in strip
+
+
+def noted(owner: Any, kind: type[_Kind]) -> _Kind | None:
+    """What BEFORE says; None if that was spoiled."""
+    try:
+        return msgspec.json.decode(str(owner[BEFORE]), type=kind)
+    except ValueError:
+        return None

@@ -12,10 +12,11 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 
 from protocol.errors import BadInput
 
-from .. import capture, live, loop_strips, vse
+from .. import capture, live, vse
 from ..backend_process import find_program
 from ..exports import Export, target_of
 from ..preferences import preferences_of
+from ..record_place import folder_of
 from ..timeline_mark import is_loop
 from .verb import Verb
 
@@ -66,13 +67,13 @@ class TWEENCEL_OT_export_loop(Verb, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
         if not self.filepath:
-            folder = loop_strips.folder_of(selected_loop(context))
+            folder = folder_of(selected_loop(context))
             self.filepath = str(folder.with_name(folder.name + ".mp4"))
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
     def act(self, context: bpy.types.Context) -> str | None:
-        folder = loop_strips.folder_of(selected_loop(context))
+        folder = folder_of(selected_loop(context))
         program = find_program(preferences_of(context).executable)
         path = Path(bpy.path.abspath(self.filepath))
         if not path.name or path.is_dir():
