@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Desk:
         self.pictures = Path(told["pictures"])
         self.work = Path(told["work"])
         self.only: list[str] | None = told["only"]
+        self.start: str | None = told["start"]
         self.until: str | None = told["until"]
         self.live: Any = importlib.import_module(f"{EXTENSION}.live")
         self.times: dict[str, list[tuple[float, float]]] = {}
@@ -183,10 +184,13 @@ class Desk:
             self.send(kind, "PRESS", x, y)
             yield TICK / 4
 
-    def find(self, operator: str) -> Any:
-        """Move down the sidebar and ask Blender what lies under the pointer."""
+    def find(self, operator: str, parts: Sequence[float] = (0.5, 0.5, 0.2, 0.8)) -> Any:
+        """Move down the sidebar and ask Blender what lies under the pointer.
+
+        `parts`: where across the sidebar to look, one way down after the other.
+        """
         region = self.region("UI")
-        for part in (0.5, 0.5, 0.2, 0.8):
+        for part in parts:
             yield from self.settle()
             x = region.x + region.width * part
             for y in range(region.y + region.height - 6, region.y, -9):
@@ -265,8 +269,12 @@ class Desk:
         """The longest call of all whose names begin so."""
         calls = [call for key, all_ in self.times.items() if key.startswith(name) for call in all_]
         over = sum(seconds > 0.02 for seconds, _ in calls)
-        seconds = max(calls, default=(0.0, 0.0))[0]
-        return f"{1e3 * seconds:.1f} ms; {over} of {len(calls)} over 20 ms"
+        seconds = max((seconds for seconds, _ in calls), default=0.0)
+        work = max((work for _, work in calls), default=0.0)
+        return (
+            f"{1e3 * seconds:.1f} ms, {over} of {len(calls)} over 20 ms; "
+            f"longest at work {1e3 * work:.1f} ms"
+        )
 
     def print_times(self, title: str) -> None:
         """What took longest since the last time this was called."""

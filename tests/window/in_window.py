@@ -14,7 +14,7 @@ import bpy
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from desk import Desk
-from states import STATES
+from states import STATES, State
 
 
 def play() -> Iterator[float]:
@@ -31,7 +31,7 @@ def play() -> Iterator[float]:
 
 def go_through(desk: Desk) -> Iterator[float]:
     yield 1.0
-    for state in STATES:
+    for state in chosen(desk):
         yield from state.act(desk)
         yield from desk.wait(lambda state=state: state.ready(desk), state.name, state.patience)
         yield from desk.settle()
@@ -42,6 +42,13 @@ def go_through(desk: Desk) -> Iterator[float]:
             return
 
 
+def chosen(desk: Desk) -> tuple[State, ...]:
+    """All states, or the first two (a sequencer, connected) and those from one on."""
+    names = [state.name for state in STATES]
+    return STATES if desk.start is None else (*STATES[:2], *STATES[names.index(desk.start) :])
+
+
 bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.view.show_tooltips = False  # they would lie over menus
 playing = play()
 bpy.app.timers.register(playing.__next__, first_interval=1.0, persistent=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import opened
 from desk import Desk
 
 KEY_FRAMES = (1, 7, 12, 19)
@@ -114,6 +115,7 @@ def leave_weights(desk: Desk) -> Iterator[float]:
 
 def draw_charts(desk: Desk) -> Iterator[float]:
     """A gap of each kind: slow out, a curve of its own, on twos."""
+    yield from opened.close(desk)
     desk.settings.spacing = "slow_out"
     yield from desk.press("tweencel.fit_gaps")
     first, second, _ = desk.settings.gaps
@@ -224,6 +226,7 @@ def open_view3d(desk: Desk) -> Iterator[float]:
             for layer in drawing.data.layers:
                 if frame > KEY_FRAMES[0]:
                     layer.frames.copy(KEY_FRAMES[0], frame)
+        desk.scene.frame_set(KEY_FRAMES[0])
         bpy.ops.view3d.view_camera()
     desk.sources.view_take = "DRAWINGS"
     yield from desk.sidebar(WIDTH)
@@ -233,6 +236,8 @@ def generate_from_view(desk: Desk) -> Iterator[float]:
     yield from generate_again(desk)
     yield from desk.wait(lambda: desk.job.stage.ended, "the job's end", 240)
     desk.print_times("Grease Pencil, 720p, with RIFE")
+    desk.scene.frame_set(4)
+    yield from desk.settle()
 
 
 def generate_again(desk: Desk) -> Iterator[float]:
@@ -271,6 +276,10 @@ STATES = (
     State("weights_missing", want_weights),
     State("weights_asked", ask_for_weights, parts={"": "area"}),
     State("weights_left", leave_weights, parts={}),
+    State("mask", opened.open_mask, opened.drawn("TWEENCEL_PT_mask")),
+    State("guides", opened.open_guides, opened.drawn("TWEENCEL_PT_guides")),
+    State("presets", opened.open_presets),
+    State("results", opened.open_targets),
     State("charts", draw_charts),
     State(
         "running",
@@ -285,6 +294,8 @@ STATES = (
     State("error", select_one, lambda desk: desk.live.get().notice is not None),
     State("view3d", open_view3d, parts={"": "area"}),
     State("view3d_done", generate_from_view, parts={"": "area"}),
+    State("view3d_plane", opened.stand_in_the_scene, parts={"": "area"}),
+    State("eevee", opened.render_with_eevee, parts={}),
     State("image_editor", open_image_editor, parts={"": "area"}),
     State("1080p", full_size("crossfade", prefetch=True), parts={}),
     State("1080p_no_prefetch", full_size("crossfade", prefetch=False), parts={}),

@@ -33,7 +33,7 @@ WORK = ROOT / ".nox" / "window"
 SIZES = {"720": (1280, 720), "1080": (1920, 1080)}
 MOST_BYTES = 190_000
 TEXT_END = -60  # right of it a sidebar has its scroll bar and tabs
-LIMIT = 540.0  # seconds for everything that is done in the window
+LIMIT = 900.0  # seconds for everything that is done in the window
 PROBE = """
 import addon_utils, bpy, json, pathlib, sys
 builder = pathlib.Path(addon_utils.__file__).parent.parent / "addons_core/bl_pkg/cli/blender_ext.py"
@@ -63,6 +63,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--size", default="1600x1360", help="of the screen, in pixels")
     parser.add_argument("--only", nargs="*", help="take only the pictures of these states")
+    parser.add_argument("--start", help="leave out what lies before this state, if it can be")
     parser.add_argument("--until", help="end after this state")
     return parser.parse_args()
 
@@ -137,6 +138,7 @@ def variables(options: argparse.Namespace, display: str) -> dict[str, str]:
         "pictures": str(WORK / "pictures"),
         "work": str(WORK),
         "only": options.only,
+        "start": options.start,
         "until": options.until,
     }
     return {
