@@ -71,8 +71,10 @@ class Watch:
             path = folder / frame.file
             stamp = _stamp(path)
             yield
-            # What is older than the record is as it was when that was written.
-            if stamp is None or written is None or stamp[0] <= written[0] or not frame.sha256:
+            if stamp is None or written is None or not frame.sha256:
+                continue
+            # Without its own time: what is older than the record is as that says.
+            if stamp[0] == frame.written or (not frame.written and stamp[0] <= written[0]):
                 continue
             if (path, stamp) not in self._is_painted:
                 try:

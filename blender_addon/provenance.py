@@ -34,6 +34,8 @@ class Frame(msgspec.Struct, frozen=True):
     gap: int
     t: float
     sha256: str = ""
+    written: int = 0
+    """When the file was written (st_mtime_ns); 0 in a record of an earlier release."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,6 +147,7 @@ def _frames(work: Work) -> list[dict[str, Any]]:
             "gap": slot.gap,
             "t": slot.t,
             "sha256": digests[slot.index],
+            "written": work.written.get(slot.index, 0),
         }
         for slot in work.order.task.slots()
         if slot.index in work.made

@@ -43,6 +43,8 @@ from .storage import (
     hash_slices,
     inspect_keys,
     read_range,
+    set_aside,
+    written_at,
 )
 from .supply import Supply
 from .work import Order, Work, only
@@ -347,6 +349,7 @@ class Session:
 
     def _have(self, work: Work, slot: int, name: str) -> None:
         work.made[slot] = name
+        work.written[slot] = written_at(work.folder.path / name)
         self.on_landed(work, slot)
 
     def _tell_found(self) -> None:
@@ -454,7 +457,11 @@ class Session:
             self.ledger.spoiled(digest, now)
             return
         suffix = part.suffix()
-        part.land([self._target(sink, suffix) for sink in sinks])
+        targets = [self._target(sink, suffix) for sink in sinks]
+        for sink, target in zip(sinks, targets, strict=True):
+            if target.name in self.works[sink.job].found.values():
+                set_aside(target)  # whoever wrote it, it was not this session
+        part.land(targets)
         del self._parts[digest]
         self.ledger.downloads.forget(digest)
         for sink in sinks:

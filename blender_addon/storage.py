@@ -40,6 +40,8 @@ EXR_SUFFIX = ".exr"
 _HEADER = 64 * 1024
 _SUFFIXES = {"EXR": EXR_SUFFIX, "PNG": ".png", "JPEG": ".jpg"}
 FRAME_SUFFIXES = tuple(_SUFFIXES.values())
+_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+"""The last bytes of a whole file."""
 
 
 def inspect_keys(paths: Sequence[Path], limits: Limits) -> list[PictureInfo]:
@@ -105,6 +107,30 @@ def copy_slices(source: Path, target: Path) -> Iterator[None]:
     with writing(target):
         half.replace(target)
     return state.hexdigest()
+
+
+def written_at(path: Path) -> int:
+    """When a file was written, as its file system tells; 0 if that cannot be known."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def set_aside(path: Path) -> None:
+    """Give a picture that is not ours another name, so that nothing is painted in vain. A half
+    file stays to be overwritten. Raises DiskFull or MissingFile."""
+    if not path.is_file():
+        return
+    with reading(path):
+        if not path.read_bytes().endswith(_ENDS.get(path.suffix, b"")):
+            return
+    number, aside = 1, path.with_stem(f"{path.stem}_painted")
+    while aside.exists():
+        number += 1
+        aside = path.with_stem(f"{path.stem}_painted_{number}")
+    with writing(path):
+        path.rename(aside)
 
 
 def read_range(path: Path, offset: int, count: int) -> bytes:

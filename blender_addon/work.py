@@ -177,6 +177,8 @@ class Work:
     not."""
     asked: tuple[int, ...] | None = None
     """The slots that the job asks for; None until that is known: all."""
+    written: dict[int, int] = field(default_factory=dict)
+    """When the frames that are there were written (st_mtime_ns), by slot."""
     reused: dict[int, str] = field(default_factory=dict)
     """Digests of the frames that were taken over from the earlier version, by slot."""
 

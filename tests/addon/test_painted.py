@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blender_addon.ledger import Stage
 from blender_addon.painted import Painted, Watch, painted_of, with_painted
-from blender_addon.provenance import Exposed, Frame, KeyFile, Maker, Version
+from blender_addon.provenance import Exposed, Frame, KeyFile, Maker, Version, read_version
 from blender_addon.shot import Fit, Key, Plan, Repeat, Shot, Wish, keys_of, plan
 from protocol.errors import NoRoom
-from protocol.jobs import Inbetween
+from protocol.jobs import Inbetween, State
 from protocol.timing import Drawing, Spacing
-from tests.fakes.backend import digest_of
+from tests.addon.bench import Bench
+from tests.fakes.backend import digest_of, png
 
 FOLDER = Path("/shots/hop_v001")
 
@@ -187,6 +190,43 @@ def test_a_frame_is_painted_if_its_bytes_are_others(folder: Path, version: Versi
     assert watch.known(folder) == [folder / "hop_1.png"]
     (folder / "hop_1.png").write_bytes(b"frame 1")
     assert watch.all(folder, version) == []
+
+
+def test_a_frame_that_was_painted_while_others_were_made_is_found(
+    bench: Bench, keys: list[Path]
+) -> None:
+    bench.connect()
+    bench.backend.automatic = False
+    work = bench.generate(keys, name="hop")
+    bench.until(lambda: work.job.accepted)
+    bench.backend.move(work.job.id, State.RUNNING)
+    bench.backend.make(work.job.id, len(work.order.numbers))
+    bench.until(lambda: len(work.made) == len(work.order.numbers))
+    painted = work.folder.path / work.made[1]
+    painted.write_bytes(png(grey=222))
+    time.sleep(0.02)  # the record is written later
+    bench.backend.move(work.job.id, State.DONE)
+    assert bench.until_ended(work) is Stage.DONE
+    made = read_version(work.folder.path)
+    assert made is not None
+    assert Watch().all(work.folder.path, made) == [painted]
+
+
+def test_frames_that_were_copied_without_their_times_are_not_taken_for_painted(
+    bench: Bench, keys: list[Path], tmp_path: Path
+) -> None:
+    bench.connect()
+    work = bench.generate(keys, name="hop")
+    assert bench.until_ended(work) is Stage.DONE
+    (work.folder.path / work.made[1]).write_bytes(png(grey=222))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for name in (*work.made.values(), "tweencel.json"):  # the record is the youngest there
+        (copy / name).write_bytes((work.folder.path / name).read_bytes())
+        time.sleep(0.01)
+    made = read_version(copy)
+    assert made is not None
+    assert Watch().all(copy, made) == [copy / work.made[1]]
 
 
 def test_the_frames_are_looked_at_in_slices(folder: Path, version: Version) -> None:

@@ -157,6 +157,19 @@ def test_a_frame_that_was_written_in_part_or_spoilt_is_fetched_again(
     assert list(dead.folder.path.glob(".*")) == []
 
 
+def test_a_frame_that_was_painted_over_before_blender_died_is_set_aside(
+    blenders: Blenders, keys: list[Path]
+) -> None:
+    dead = half_done(blenders, keys)
+    name = Path(dead.made[0])
+    (dead.folder.path / name).write_bytes(png(grey=222))
+    bench = blenders.start()
+    bench.until(lambda: sorted(bench.landed) == [0, 1, 2])
+    assert (dead.folder.path / name).read_bytes() == png(grey=1)
+    aside = dead.folder.path / f"{name.stem}_painted{name.suffix}"
+    assert aside.read_bytes() == png(grey=222)
+
+
 def test_a_blender_that_dies_while_a_large_frame_comes_leaves_no_half_file(
     blenders: Blenders, keys: list[Path]
 ) -> None:
