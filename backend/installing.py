@@ -202,6 +202,8 @@ def _copy_sketch(files: Sequence[Path], target: Path) -> Iterator[Piece]:
 
 
 def _convert_cinemagraph(files: Sequence[Path], target: Path, tell: Tell) -> Iterator[Piece]:
+    from safetensors import SafetensorError
+
     from .models.cinemagraph.checkpoint import Checkpoint
     from .models.cinemagraph.convert import convert
 
@@ -210,8 +212,11 @@ def _convert_cinemagraph(files: Sequence[Path], target: Path, tell: Tell) -> Ite
     loose = [found for path in files for found in _networks(path, unpacked, tell)]
     if not loose:
         raise BadInput(f"{files[0].name} holds no {_GENERATORS}.", fix="Get the file again.")
-    for path in convert(Checkpoint(loose), target):
-        yield _piece(path)
+    try:
+        for path in convert(Checkpoint(loose), target):
+            yield _piece(path)
+    except SafetensorError as problem:  # which is what it makes of the disk's errors too
+        raise WeightsFailed(f"The networks could not be written: {problem}.") from problem
     shutil.rmtree(unpacked, ignore_errors=True)
 
 

@@ -190,7 +190,11 @@ class Download:
             size = self._held
             self._drop()
             raise Refused(f"its file has {size} bytes instead of {self._file.size}")
-        if not self._promised or digest_of(self._part, self._tell) == self._promised:
+        if not self._promised:
+            return
+        with disk_errors():  # what cannot be read back is not the mirror's fault
+            found = digest_of(self._part, self._tell)
+        if found == self._promised:
             return
         mixed = len(self._feeders | {url}) > 1
         self._drop()
@@ -309,8 +313,9 @@ def _read_note(path: Path) -> Source | None:
 
 def _write_whole(path: Path, content: bytes) -> None:
     half = path.with_name(path.name + ".new")
-    half.write_bytes(content)
-    half.replace(path)
+    with disk_errors():
+        half.write_bytes(content)
+        half.replace(path)
 
 
 def _host(url: str) -> str:

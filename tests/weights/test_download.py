@@ -228,23 +228,32 @@ def test_a_download_that_was_killed_goes_on_where_it_was(target: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on files")
-def test_a_disk_that_fills_up_keeps_what_has_arrived(tmp_path: Path) -> None:
-    limited = """
-import resource, runpy, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))
-"""
+@pytest.mark.parametrize("room", [10**6, 20], ids=["for a part", "not even for the note"])
+def test_a_disk_that_fills_up_is_not_taken_for_a_bad_mirror(tmp_path: Path, room: int) -> None:
+    """A limit on the size of files is as near to a full disk as comes without root's rights."""
+    limited = (
+        "import resource, signal\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    )
     target = tmp_path / "model.ckpt"
-    code = limited + "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" + CHILD
     with Mirror(CONTENT) as mirror:
-        words = [sys.executable, "-c", code, mirror.url(), str(len(CONTENT)), SHA256, str(target)]
+        arguments = [mirror.url(), str(len(CONTENT)), SHA256, str(target)]
         done = subprocess.run(
-            words, capture_output=True, text=True, env={**os.environ, **NO_PROXY}, timeout=60
+            [sys.executable, "-c", limited + CHILD, *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **NO_PROXY},
+            timeout=60,
         )
         assert done.returncode == 1
-        assert "cannot write" in done.stderr
-        assert target.with_name("model.ckpt.part").stat().st_size == 10**6
+        assert "The backend cannot write" in done.stderr
+        assert len(mirror.asked) == 1
+        part = target.with_name("model.ckpt.part")
+        assert not part.exists() or part.stat().st_size == room
         fetch(target, mirror)
     assert target.read_bytes() == CONTENT
+    assert mirror.asked[1] == (f"bytes={room}-" if room > 20 else "")
 
 
 def test_one_file_is_never_fetched_by_two_at_once(tmp_path: Path) -> None:
