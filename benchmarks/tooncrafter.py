@@ -148,14 +148,14 @@ def measured(name: str, args: argparse.Namespace, say: Callable[[str], None]) ->
         straightforward()
     module, given = network(name, "cpu", args.dtype), inputs(name, args, "cpu")
     resting = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     with torch.inference_mode():
         module(*given)
-    took = time.perf_counter() - start
+    took, busy = time.perf_counter() - start, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     how = "straightforward" if args.plain else "ours"
     say(
-        f"{name} {how} {args.width} x {args.height}: {took:.0f} s, "
+        f"{name} {how} {args.width} x {args.height}: {took:.0f} s ({busy:.0f} s of CPU), "
         f"process {peak / GIGA:.2f} GB, {resting / GIGA:.2f} at rest"
     )
 
