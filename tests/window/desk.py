@@ -168,10 +168,12 @@ class Desk:
             yield from self.click(region.x + region.width - 9, y)
         raise RuntimeError(f"no tab {TAB} in {self.area.ui_type}")
 
-    def press(self, operator: str) -> Iterator[float]:
+    def press(
+        self, operator: str, parts: Sequence[float] = (0.5, 0.5, 0.2, 0.8)
+    ) -> Iterator[float]:
         """Click the button of that operator, wherever in the sidebar it is."""
         yield from self.scroll("WHEELUPMOUSE", 40)
-        x, y = yield from self.find(operator)
+        x, y = yield from self.find(operator, parts)
         yield from self.click(x, y)
         yield from self.scroll("WHEELUPMOUSE", 40)
         yield from self.rest()

@@ -57,7 +57,7 @@ def open_presets(desk: Desk) -> Iterator[float]:
 def at_sidebar(desk: Desk) -> Iterator[float]:
     """The pointer goes where menus shall open."""
     region = desk.region("UI")
-    yield from desk.move(region.x + region.width * 0.4, region.y + region.height * 0.6)
+    yield from desk.move(region.x + region.width * 0.55, region.y + region.height * 0.6)
 
 
 def open_targets(desk: Desk) -> Iterator[float]:

@@ -266,7 +266,7 @@ def open_image_editor(desk: Desk) -> Iterator[float]:
             bpy.ops.tweencel.mark_key()
     desk.scene.frame_set(1)
     yield from desk.settle()
-    yield from desk.press("tweencel.mark_key")
+    yield from desk.press("tweencel.mark_key", (0.2,))
 
 
 STATES = (
