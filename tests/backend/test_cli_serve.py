@@ -332,7 +332,7 @@ def test_weights_are_listed_with_licence_and_state(machine: Machine) -> None:
     out, _ = machine.ask("weights", "--json")
     row, *others = map(json.loads, out.splitlines())
     assert (row["name"], row["licence"], row["state"]) == ("rife-4.25", "MIT", "ok")
-    assert row["engines"] == ["rife"]
+    assert row["engines"] == ["rife", "tooncrafter"]
     assert others
     assert {other["state"].partition(";")[0] for other in others} == {"missing"}
     assert "12 MiB" in machine.ask("weights")[0]
