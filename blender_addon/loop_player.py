@@ -37,7 +37,8 @@ class Player:
         self._shown = self._turn()
         path = str(files[self._shown])
         if path not in self._previews:
-            self._previews.load(path, path, "IMAGE")
+            # To ask for its size is to load it now, a few milliseconds: else a wheel turns there.
+            _ = self._previews.load(path, path, "IMAGE").image_size[0]
         return self._previews[path].icon_id
 
     def play(self) -> None:
@@ -64,7 +65,10 @@ class Player:
 
     def _turn(self) -> int:
         now = time.monotonic()
-        return int(now * self._rate) % len(self._files) if now < self._until else 0
+        playing = now < self._until
+        # Paused: the picture that is there; another one would have to be loaded first.
+        turn = int(now * self._rate) if playing else max(0, self._shown)
+        return turn % len(self._files)
 
     def clear(self) -> None:
         """Forget the pictures."""

@@ -12,12 +12,11 @@ from protocol.engines import EngineSpec
 from protocol.errors import TweencelError
 from protocol.params import ChoiceParam
 
-from .. import capture, live, loop_asking, param_props, timeline, vse
+from .. import capture, live, loop_asking, param_props, vse
 from ..loop_props import active_region, loop_of
 from ..loops import CLIP, STILL
 from ..properties import settings_of
 from ..wording import Line, engine_label, engine_lines, error_lines, loop_summary, plural
-from .inbetween import draw_target
 from .sidebar import Sidebar, draw_lines, in_every_editor, settings_column
 from .source import draw_layer
 
@@ -41,12 +40,6 @@ class TWEENCEL_PT_loop(Sidebar, bpy.types.Panel):
         column.prop(loop, "length")
         column.prop(loop, "layer")
         _draw_engine(layout, context, loop, settings, kind)
-        column = settings_column(layout)
-        draw_target(column, context, settings, keys=False)
-        column.prop(settings, "folder")
-        if warning := timeline.view_warning(scene):
-            draw_lines(layout, context, [Line(warning, "INFO")])
-        _draw_verbs(layout, context)
 
 
 def _source(context: bpy.types.Context, loop: Any, scene: Any) -> tuple[str, list[Line]]:
@@ -86,25 +79,6 @@ def _draw_params(layout: Any, settings: Any, engine: EngineSpec) -> None:
     for row in param_props.rows(settings, engine):
         if row.path not in own:
             column.prop(settings.engines[engine.id], row.path, text=row.label)
-
-
-def _draw_verbs(layout: Any, context: bpy.types.Context) -> None:
-    loops = live.get().loops
-    if loops.taken is not None:
-        row = layout.row(align=True)
-        done, total = loops.taken
-        row.progress(factor=done / total, text=f"Reading frame {done} of {total}")
-        row.operator("tweencel.stop_reading", text="", icon="X")
-    else:
-        row = layout.row()
-        row.scale_y = 1.5
-        row.operator("tweencel.make_loop", icon="FILE_REFRESH")
-    layout.operator("tweencel.export_loop", icon="EXPORT")
-    if loops.exporting is not None:
-        line = Line(f"Writing {loops.exporting.target.name} ...", "SORTTIME")
-        draw_lines(layout, context, [line])
-    elif loops.exported is not None:
-        draw_lines(layout, context, [Line(f"{loops.exported.name} is written", "CHECKMARK")])
 
 
 class TWEENCEL_UL_regions(bpy.types.UIList):

@@ -15,8 +15,13 @@ import pytest
 from blender_addon import capture, live
 from blender_addon.loop_asking import source_of
 from blender_addon.loop_props import loop_of
-from blender_addon.panels.loop import TWEENCEL_MT_motion, TWEENCEL_PT_loop, TWEENCEL_PT_regions
+from blender_addon.panels.loop import (
+    TWEENCEL_MT_motion,
+    TWEENCEL_PT_loop,
+    TWEENCEL_PT_regions,
+)
 from blender_addon.panels.loop_looks import TWEENCEL_PT_loop_length, TWEENCEL_PT_loop_preview
+from blender_addon.panels.loop_make import TWEENCEL_PT_loop_make
 from blender_addon.seams import Seam
 from blender_addon.source_props import sources_of
 from protocol.errors import BadInput, TooFewKeys, TweencelError
@@ -282,7 +287,7 @@ def test_the_panel_sums_the_loop_up(at: Stage) -> None:
     assert "Nothing moves yet" in said(TWEENCEL_PT_regions)
     region(at)
     assert "A loop of 48 frames (2.0 s); 1 region moves" in said(TWEENCEL_PT_loop)
-    assert "tweencel.make_loop" in draw(TWEENCEL_PT_loop).verbs
+    assert "tweencel.make_loop" in draw(TWEENCEL_PT_loop_make).verbs
     assert "motion" not in draw(TWEENCEL_PT_regions).settings
     assert TWEENCEL_PT_loop_preview.poll(bpy.context)
     assert not TWEENCEL_PT_loop_length.poll(bpy.context)

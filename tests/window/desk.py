@@ -66,6 +66,14 @@ class Desk:
         return self.scene.tweencel_sources
 
     @property
+    def loop(self) -> Any:
+        return self.scene.tweencel_loop
+
+    @property
+    def loops(self) -> Any:
+        return self.live.get().loops
+
+    @property
     def session(self) -> Any:
         return self.live.get().session
 
@@ -201,6 +209,22 @@ class Desk:
                     return x, y
             yield from self.scroll("WHEELDOWNMOUSE" if part == 0.5 else "WHEELUPMOUSE", 12)
         raise RuntimeError(f"no button {operator} in the sidebar")
+
+    def unfold(self, panel: str) -> Iterator[float]:
+        """Open a panel that is closed: A opens and closes what the pointer is on. Those above it
+        are closed, or not, as it happens."""
+        region = self.region("UI")
+        x = region.x + region.width * 0.5
+        for y in range(region.y + region.height - 12, region.y, -9):
+            yield from self.move(x, y)
+            self.times.clear()
+            for value in ("PRESS", "RELEASE"):
+                self.send("A", value, x, y)
+                yield 2 * TICK
+            yield 0.3  # it glides
+            if self.times.get(f"panel {panel}"):
+                return
+        raise RuntimeError(f"no panel {panel} in the sidebar")
 
     def under_pointer(self) -> str:
         manager = bpy.context.window_manager

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import bpy
+import lake
 import opened
 from desk import Desk
 
@@ -269,6 +271,63 @@ def open_image_editor(desk: Desk) -> Iterator[float]:
     yield from desk.press("tweencel.mark_key", (0.2,))
 
 
+def open_loop(desk: Desk) -> Iterator[float]:
+    """One picture in the sequencer; its water and its clouds move."""
+    yield from desk.one_area("SEQUENCE_EDITOR")
+    desk.area.spaces.active.view_type = "SEQUENCER_PREVIEW"
+    strips = desk.scene.sequence_editor.strips
+    for strip in list(strips):
+        strips.remove(strip)
+    picture = lake.draw(desk.work / "lake.png")
+    strip = strips.new_image(
+        name="lake", filepath=bpy.path.relpath(str(picture)), channel=1, frame_start=1
+    )
+    strip.frame_final_duration = 120
+    strip.select = True
+    desk.scene.frame_set(1)
+    desk.settings.target = "VSE"
+    desk.scene.render.fps = 24
+    desk.loop.length = 48
+    for name, top, bottom, motion in (
+        ("Water", lake.SHORE, 1.0, "water"),
+        ("Clouds", 0.0, 0.24, "clouds"),
+    ):
+        bpy.ops.tweencel.add_region()
+        region = desk.loop.regions[-1]
+        region.name, region.mask, region.feather = name, lake.mask(name, top, bottom), 6
+        region.motion = motion
+    water = desk.loop.regions[0]
+    water.stroke_kind = "MASK"
+    water.stroke_mask = lake.direction("Flow", [(0.1, 0.7), (0.9, 0.66)], [(0.1, 0.9), (0.9, 0.9)])
+    desk.loop.active = 0
+    yield from look_at_all(desk)
+    yield from desk.sidebar(WIDTH)
+    yield from desk.unfold("TWEENCEL_PT_loop")
+    yield from desk.rest()
+
+
+def preview_loop(desk: Desk) -> Iterator[float]:
+    began = time.monotonic()
+    with desk.override():
+        bpy.ops.tweencel.preview_loop()
+    yield from desk.wait(lambda: desk.loops.previewed is not None, "a preview")
+    work = desk.loops.previewed
+    yield from desk.wait(lambda: len(work.made) == len(work.order.numbers), "the preview's end", 90)
+    desk.say(f"A preview took {time.monotonic() - began:.1f} s")
+    yield from desk.scroll("WHEELDOWNMOUSE", 12)
+    yield from desk.rest()
+
+
+def make_loop(desk: Desk) -> Iterator[float]:
+    known = len(desk.session.works)
+    yield from desk.press("tweencel.make_loop")
+    yield from desk.wait(lambda: len(desk.session.works) > known, "a job")
+    yield from desk.wait(lambda: desk.job.stage.ended, "the loop's end", 240)
+    desk.print_times("a loop of 48 frames, 720p")
+    desk.scene.frame_set(60)
+    yield from desk.settle()
+
+
 STATES = (
     State("not_connected", open_sequencer),
     State("connected", connect, lambda desk: bool(desk.session.engines)),
@@ -297,6 +356,9 @@ STATES = (
     State("view3d_plane", opened.stand_in_the_scene, parts={"": "area"}),
     State("eevee", opened.render_with_eevee, parts={}),
     State("image_editor", open_image_editor, parts={"": "area"}),
+    State("loop", open_loop),
+    State("loop_preview", preview_loop, parts={"": "sidebar"}),
+    State("loop_done", make_loop, parts={"": "area"}),
     State("1080p", full_size("crossfade", prefetch=True), parts={}),
     State("1080p_no_prefetch", full_size("crossfade", prefetch=False), parts={}),
     State("1080p_rife", full_size("rife", prefetch=True), parts={}),
