@@ -15,7 +15,9 @@ from .storage import VERSION_HOLE
 USUAL = "{shot}_v{version}"
 WORDS = ("blend", "scene", "shot", "layer", "engine", "version")
 """What may stand in braces."""
-_LONGEST = 60
+_LONGEST = 90
+"""Bytes. What is before and after a version together must be less than 255."""
+_KEPT_BY_WINDOWS = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 _WORD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -44,7 +46,7 @@ def named(template: str, words: Mapping[str, str]) -> Naming:
     if "{version}" not in last:
         last += "_v{version}"
     before, after = (_clean(_filled(half, words)) for half in last.split("{version}"))
-    within = [_clean(_filled(part, words)).strip("_-") for part in folders]
+    within = [_freed(_clean(_filled(part, words)).strip("_-")) for part in folders]
     name = f"{before.lstrip('_-')}{VERSION_HOLE}{after.rstrip('_-')}"
     return Naming(PurePosixPath(*filter(None, within)), name)
 
@@ -66,4 +68,9 @@ def _filled(part: str, words: Mapping[str, str]) -> str:
 
 def _clean(text: str) -> str:
     """As every system takes it in a name."""
-    return re.sub(r"[^\w\-]+", "_", text)[:_LONGEST]
+    return re.sub(r"[^\w\-]+", "_", text).encode()[:_LONGEST].decode(errors="ignore")
+
+
+def _freed(name: str) -> str:
+    """Windows keeps some names for itself."""
+    return f"{name}_" if _KEPT_BY_WINDOWS.fullmatch(name) else name

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from protocol.jobs import Task
+from protocol.jobs import Inbetween, Task
 from protocol.params import Value
 from protocol.version import PROTOCOL_VERSION
 
@@ -90,8 +90,24 @@ def read(folder: Path) -> Record | None:
 
 
 def read_version(folder: Path) -> Version | None:
-    """The whole record, if it can be read and says enough."""
-    return _read(folder, Version)
+    """The whole record, if it can be read, says enough and fits together."""
+    version = _read(folder, Version)
+    return version if version is not None and _fits_together(version) else None
+
+
+def _fits_together(version: Version) -> bool:
+    """Whether the record is as we write them: who changed it by hand may have erred."""
+    task = version.task
+    if not isinstance(task, Inbetween):
+        return True
+    return (
+        len(task.gaps) == len(task.keys) - 1 == len(version.keys) - 1
+        and not all(key.painted for key in version.keys)
+        and len(task.masks) in (0, 1, sum(map(len, task.gaps)))
+        and all(0 <= line.key < len(task.keys) for line in version.sheet)
+        and all(0 <= frame.gap < len(task.gaps) for frame in version.frames)
+        and all(Path(frame.file).name == frame.file for frame in version.frames)
+    )
 
 
 _Kind = TypeVar("_Kind", bound=Record)

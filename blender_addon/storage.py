@@ -270,6 +270,7 @@ class Folder:
 
         `also_parent`: the folders around it too, if they were made for this one.
         """
+        self.clear_halves()
         for name in (PROVENANCE, *self._kept):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink()

@@ -70,6 +70,17 @@ def test_a_word_without_a_meaning_here_leaves_no_trace(tmp_path: Path) -> None:
     assert path.relative_to(tmp_path).as_posix() == "hop_v001"
 
 
+@pytest.mark.parametrize("scene", ["Aux", "con", "COM1"])
+def test_no_folder_has_a_name_that_windows_keeps_for_itself(scene: str) -> None:
+    assert str(named("{scene}/{shot}", WORDS | {"scene": scene}).within) == f"{scene}_"
+
+
+def test_long_names_in_any_script_make_a_folder(tmp_path: Path) -> None:
+    words = WORDS | {"scene": "海" * 80, "shot": "波" * 80}
+    naming = named("{scene}/{scene}_{version}_{shot}", words)
+    assert Folder.make(tmp_path / naming.within, "hop", naming.name).path.is_dir()
+
+
 def test_a_folder_that_was_made_for_nothing_leaves_no_folders_around_it(tmp_path: Path) -> None:
     naming = named("{blend}/{scene}/{shot}", WORDS)
     (tmp_path / "ep_01").mkdir()

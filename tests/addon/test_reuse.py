@@ -177,6 +177,30 @@ def test_an_earlier_version_whose_record_is_gone_serves_nothing(
     assert greys(again(bench, keys, first)) == new(0, 1, 2, 3)
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda record: record["task"].update(masks=["ab" * 32] * 3),
+        lambda record: record["task"].update(keys=record["task"]["keys"][:1]),
+        lambda record: record.update(keys=[]),
+        lambda record: record["frames"][0].update(file="../../secret"),
+        lambda record: record["frames"][0].update(gap=9),
+        lambda record: record.update(sheet=[{"key": -4, "t": 0.0, "frame": 1, "hold": 1}]),
+        lambda record: record.update(origin=[]),
+    ],
+)
+def test_a_record_that_was_tampered_with_serves_nothing_and_harms_nothing(
+    bench: Bench, keys: list[Path], first: Work, spoil: Any
+) -> None:
+    path = first.folder.path / "tweencel.json"
+    record = json.loads(path.read_text("utf-8"))
+    spoil(record)
+    path.write_text(json.dumps(record), "utf-8")
+    work = again(bench, keys, first)
+    assert greys(work) == new(0, 1, 2, 3)
+    assert bench.session.problem is None
+
+
 def test_frames_that_were_kept_are_there_before_the_backend_has_made_one(
     bench: Bench, keys: list[Path], first: Work
 ) -> None:
