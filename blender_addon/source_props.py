@@ -142,7 +142,7 @@ class TWEENCEL_PG_sources(bpy.types.PropertyGroup):
     )
     guide_strength: FloatProperty(
         name="Strength",
-        description="How closely the sketches are followed",
+        description="How closely the sketches are followed; the opacity of a strip weakens its own",
         default=1.0,
         min=0.0,
         max=2.0,

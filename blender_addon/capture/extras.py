@@ -140,7 +140,7 @@ def _guides(
             continue
         places.add(place)
         path = found(scene, wanted, frame, size, folder, name)
-        yield Sketch(*place, path, wanted.guide_strength)
+        yield Sketch(*place, path, wanted.guide_strength * _own_strength(scene, wanted, frame))
 
 
 def place_of(frame: int, shot: Shot, plan: Plan) -> tuple[int, float] | None:
@@ -174,6 +174,13 @@ def _sketch_strips(scene: bpy.types.Scene, wanted: Any) -> list[Any]:
     strips = level.strips if level else ()
     on = [s for s in strips if s.type == "IMAGE" and s.channel == wanted.guide_channel]
     return sorted(on, key=vse.begin)
+
+
+def _own_strength(scene: bpy.types.Scene, wanted: Any, frame: int) -> float:
+    """A strip's opacity says how much its sketch counts among the others."""
+    if wanted.guide_kind != "STRIPS":
+        return 1.0
+    return next(s.blend_alpha for s in _sketch_strips(scene, wanted) if vse.begin(s) == frame)
 
 
 def _strip_sketches(

@@ -590,8 +590,10 @@ def test_sketches_are_sent_to_an_engine_that_takes_them_and_to_no_other(
     at.add_keys(1, 5, 11)
     wanted = sources_of(at.scene)
     wanted.guide_kind, wanted.guide_channel, wanted.guide_strength = "STRIPS", 4, 0.75
-    path = at.draw_keys(1, "rough")[0]
+    path, weak = at.draw_keys(2, "rough")
     at.add(path, 8, channel=4).select = False
+    strip = at.add(weak, 3, channel=4)
+    strip.select, strip.blend_alpha = False, 0.5
     bpy.ops.tweencel.generate()
     at.pump(lambda: at.work.job.accepted)
     (submit,) = at.backend.said(Submit)
@@ -599,7 +601,8 @@ def test_sketches_are_sent_to_an_engine_that_takes_them_and_to_no_other(
     if not takes:
         assert task.guides == ()
         return
-    (guide,) = task.guides
+    first, guide = task.guides
+    assert (first.gap, first.t, first.strength) == (0, 0.5, 0.375)
     assert (guide.gap, guide.t, guide.strength) == (1, 0.5, 0.75)
     assert at.backend.store[guide.sketch] == path.read_bytes()
 
