@@ -81,7 +81,7 @@ def check_same_size(infos: list[tuple[str, PictureInfo]]) -> None:
         if (info.width, info.height) != (first.width, first.height):
             raise SizeMismatch(
                 f"{first_name} is {first.width} x {first.height} pixels, "
-                f"but {name} is {info.width} x {info.height}."
+                f"but {_within(name)} is {info.width} x {info.height}."
             )
 
 
@@ -94,7 +94,7 @@ def check_same_kind(infos: list[tuple[str, PictureInfo]]) -> None:
     for name, info in infos[1:]:
         if (info.format == "EXR") != (first.format == "EXR"):
             raise BadImage(
-                f"{first_name} is {first.format}, but {name} is {info.format}.",
+                f"{first_name} is {first.format}, but {_within(name)} is {info.format}.",
                 fix="Save all keys of a shot in one kind: all as EXR, or none.",
             )
 
@@ -160,3 +160,8 @@ def _jpeg_frame(body: bytes, name: str) -> PictureInfo:
         if depth == 8 and width and height and parts in (1, 3):
             return PictureInfo("JPEG", width, height, 8, "L" if parts == 1 else "RGB")
     raise BadImage(f"{name} is a JPEG of a kind that is not read (CMYK, 12 bit, or broken).")
+
+
+def _within(name: str) -> str:
+    """A name as it stands inside a sentence: `The mask` is no name of a file."""
+    return f"the {name[4:]}" if name.startswith("The ") else name

@@ -456,7 +456,7 @@ def test_where_a_mask_is_black_the_file_has_the_key_s_own_pixels(
 
 def test_a_mask_of_another_size_is_refused_by_name(bench: Bench) -> None:
     mask = bench.hold(ME, png(np.zeros((24, 41), np.uint8)))
-    with pytest.raises(SizeMismatch, match="Key 1 is 40 x 24 pixels, but The mask is 41 x 24"):
+    with pytest.raises(SizeMismatch, match="Key 1 is 40 x 24 pixels, but the mask is 41 x 24"):
         bench.ask(Inbetween(keys=bench.keys, gaps=((0.5,),), masks=(mask,)))
 
 
